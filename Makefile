@@ -1,0 +1,33 @@
+# Everything starts here: `make help`.
+PYTHON  = .venv/bin/python
+STAMP   = .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test check bench clean
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(STAMP): setup.cfg constraints.txt tools/setup.sh
+	@sh tools/setup.sh
+	@touch $(STAMP)
+
+demo: $(STAMP)  ## the whole story: two tablets, one server, cut links, a conflict, a merge, and proof that nothing is lost
+	@$(PYTHON) -m demo
+
+serve: $(STAMP)  ## a filled server left running, with tablets to play with
+	@$(PYTHON) -m demo.serve
+
+test: $(STAMP)  ## all tests
+	@$(PYTHON) -m pytest $(ARGS)
+
+check: $(STAMP)  ## import contracts, ruff, mypy
+	@.venv/bin/lint-imports --config setup.cfg
+	@.venv/bin/ruff check .
+	@$(PYTHON) -m mypy schemas sync server field_client
+
+bench: $(STAMP)  ## speed as ratios to the floor, in one run
+	@$(PYTHON) -m benchmarks $(ARGS)
+
+clean:  ## remove what the other commands made, the virtual environment included
+	@rm -rf .venv .demo .serve .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info

@@ -1,0 +1,171 @@
+"""RecordSchema: the one declaration from which storage, wire, merging, forms, lists and exports of a kind follow.
+
+    class Sign(RecordSchema):
+        kind = "sign"
+        label = Label("标志", "Sign")
+        area = Area(Label("区划", "Area"), required=True)
+        name = Text(Label("名称", "Name"), required=True)
+
+Full `load` and `dump` (marshmallow) serve forms, imports and tests. The hot path of a push touches only the written
+paths, through `check_path`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import marshmallow
+
+from schemas.fields import Area, Invalid, MergeType, RecordField, check_opaque, check_value
+from schemas.labels import Label
+from schemas.workflow import Workflow
+
+DELETED = "_deleted"  # reserved path: {"seen": [change ids], "reason": text} deletes, false takes it back
+
+PATH = re.compile(r"[a-z][a-z0-9_]{0,39}(/[A-Za-z0-9._-]{1,100})?\Z")
+
+FIELD_ROLES = frozenset({"inspector", "officer", "supervisor", "team"})
+DESK_ROLES = frozenset({"staff", "lead", "city", "province", "admin"})
+
+
+class Section(NamedTuple):
+    """Fields that a form shows together. Fields that no section names follow in a last one."""
+
+    label: Label
+    names: tuple[str, ...]
+
+
+class Plan:
+    """The fields of a kind sorted for quick look-up: by name, single, keyed, the status, and those not for makers."""
+
+    __slots__ = ("by_name", "keyed", "reserved", "single", "status")
+
+    def __init__(self, by_name: dict[str, RecordField]) -> None:
+        self.by_name = by_name
+        self.single = {name: field for name, field in by_name.items() if not field.keyed}
+        self.keyed = {name: field for name, field in by_name.items() if field.keyed}
+        self.status = next((name for name, field in self.single.items() if field.merge == "workflow"), None)
+        self.reserved = frozenset(name for name, field in by_name.items() if field.writer != "maker")
+
+
+class RecordSchema(marshmallow.Schema):
+    """Base of all kinds. Unknown fields are kept, never dropped: a newer tablet may know more than this program."""
+
+    class Meta:
+        unknown = marshmallow.INCLUDE
+
+    kind: ClassVar[str] = ""
+    label: ClassVar[Label]
+    version: ClassVar[int] = 1
+    title: ClassVar[str] = "name"
+    area_field: ClassVar[str | None] = "area"
+    makers: ClassVar[frozenset[str]] = FIELD_ROLES | DESK_ROLES
+    workflow: ClassVar[Workflow | None] = None
+    search: ClassVar[tuple[str, ...]] = ()
+    sections: ClassVar[tuple[Section, ...]] = ()
+    _plan: ClassVar[Plan]
+
+    @classmethod
+    def plan(cls) -> Plan:
+        """What the hot path needs to know of the kind, worked out once."""
+        known: Plan | None = cls.__dict__.get("_plan")
+        if known is None:  # marshmallow fills _declared_fields only after the class body has run
+            known = cls._plan = Plan({n: f for n, f in cls._declared_fields.items() if isinstance(f, RecordField)})
+        return known
+
+    @classmethod
+    def fields_by_name(cls) -> Mapping[str, RecordField]:
+        """Every declared field by name, in the order of declaration."""
+        return cls.plan().by_name
+
+    @classmethod
+    def field_of(cls, path: str) -> RecordField | None:
+        """The field that a path addresses, or None for a path that this version does not know."""
+        plan = cls.plan()
+        single = plan.single.get(path)
+        return single if single is not None else plan.keyed.get(path.partition("/")[0]) if "/" in path else None
+
+    @classmethod
+    def merge_of(cls, path: str) -> MergeType:
+        """How concurrent values of a path meet; an unknown path keeps all of them for a person, as a scalar does."""
+        field = cls.field_of(path)
+        return field.merge if field is not None else "scalar"
+
+    @classmethod
+    def status_path(cls) -> str | None:
+        """The path that the kind's workflow moves; None where the kind has no workflow."""
+        return cls.plan().status
+
+    @classmethod
+    def check_path(cls, path: str, value: Any) -> bool:
+        """Check one written path. True where the field is known, False where it is kept as it is.
+
+        Raises Invalid, naming the path, for a malformed path or a value that its field refuses.
+        """
+        plan = cls.plan()
+        field = plan.single.get(path)
+        if field is not None:
+            check_value(field, path, "", value)
+            return True
+        if path == DELETED:
+            _check_deleted(value)
+            return True
+        if not PATH.match(path):
+            raise Invalid(path, Label("不是有效的字段地址", "is not a valid field address"))
+        name, slash, key = path.partition("/")
+        field = plan.keyed.get(name) if slash else None
+        if field is None:
+            check_opaque(path, value)
+            return False
+        check_value(field, path, key, value)
+        return True
+
+    @classmethod
+    def area_of(cls, values: Mapping[str, Any]) -> str | None:
+        """The division code that decides who may see the record; None where it has none yet."""
+        area = values.get(cls.area_field) if cls.area_field else None
+        return area if isinstance(area, str) else None
+
+    @classmethod
+    def projected(cls) -> Iterator[tuple[str, RecordField]]:
+        """The single fields that become typed columns of the kind's projection."""
+        for name, field in cls.fields_by_name().items():
+            if not field.keyed and field.column is not None:
+                yield name, field
+
+
+def flatten(record: Mapping[str, Any], schema: type[RecordSchema]) -> dict[str, Any]:
+    """A nested record (`{"answers": {"FIR-05": …}}`) as path → value (`{"answers/FIR-05": …}`)."""
+    flat: dict[str, Any] = {}
+    for name, value in record.items():
+        field = schema.fields_by_name().get(name)
+        if field is not None and field.keyed and isinstance(value, Mapping):
+            flat.update({f"{name}/{key}": one for key, one in value.items()})
+        else:
+            flat[name] = value
+    return flat
+
+
+def nest(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Path → value as a nested record: the inverse of `flatten`."""
+    nested: dict[str, Any] = {}
+    for path, value in values.items():
+        name, slash, key = path.partition("/")
+        if slash:
+            nested.setdefault(name, {})[key] = value
+        else:
+            nested[name] = value
+    return nested
+
+
+def _check_deleted(value: Any) -> None:
+    if value is False:
+        return
+    shape = isinstance(value, dict) and isinstance(value.get("seen"), list) and isinstance(value.get("reason"), str)
+    if not shape or not all(isinstance(one, str) for one in value["seen"]):
+        raise Invalid(DELETED, Label("删除应写明 seen 和 reason", "a deletion names what it saw (seen) and a reason"))
+
+
+__all__ = ["Area", "DELETED", "DESK_ROLES", "FIELD_ROLES", "PATH", "Invalid", "RecordSchema", "Section", "flatten", "nest"]

@@ -1,0 +1,109 @@
+"""证据: one captured or derived file, and what is known about how it came to be.
+
+A record names its evidence on `evidence/<id>` by digest, which puts the digest under the signatures there; this
+record has the same id and holds the circumstances. Bytes are never touched: a watermarked or blurred copy is
+evidence of its own, with role `derived` and a reference to its original. Nothing is removed: what must not be
+shown is hidden with a reason.
+"""
+
+from __future__ import annotations
+
+from schemas.base import DESK_ROLES, RecordSchema, Section
+from schemas.fields import Area, Choice, Digest, Integer, Moment, Point, Ref, Text
+from schemas.labels import Label
+
+ROLES = {
+    "original": Label("原件", "Original"),
+    "derived": Label("衍生件", "Derived"),
+}
+
+SOURCES = {
+    "camera": Label("本机拍摄", "This tablet's camera"),
+    "gallery": Label("相册导入", "From the gallery"),
+    "recorder": Label("执法记录仪", "Body recorder"),
+    "screen": Label("屏幕截取", "Screen capture"),
+}
+
+STAGES = {
+    "before": Label("整改前", "Before"),
+    "after": Label("整改后", "After"),
+}
+
+# 行政处罚法第四十六条: the closed list of eight kinds of evidence
+STATUTORY_KINDS = {
+    "documentary": Label("书证", "Documentary evidence"),
+    "physical": Label("物证", "Physical evidence"),
+    "audiovisual": Label("视听资料", "Audio-visual material"),
+    "electronic": Label("电子数据", "Electronic data"),
+    "testimony": Label("证人证言", "Testimony of a witness"),
+    "statement": Label("当事人的陈述", "Statement of the party"),
+    "opinion": Label("鉴定意见", "Expert opinion"),
+    "record": Label("勘验笔录、现场笔录", "Record of examination or of the scene"),
+}
+
+
+class Evidence(RecordSchema):
+    """One file."""
+
+    kind = "evidence"
+    label = Label("证据", "Evidence")
+    title = "caption"
+    makers = DESK_ROLES | {
+        "inspector",
+        "officer",
+        "supervisor",
+    }  # an undercover team seals its material instead
+    search = ("caption",)
+    sections = (
+        Section(Label("内容", "Content"), ("caption", "statutory_kind", "proves", "transcript", "stage")),
+        Section(Label("归属", "Belongs to"), ("subject", "subject_kind", "item", "area")),
+        Section(Label("文件", "File"), ("sha256", "size", "mime", "width", "height", "orientation")),
+        Section(
+            Label("采集", "Capture"),
+            ("role", "original", "source", "equipment", "taken_at", "captured_at", "place", "phash"),
+        ),
+        Section(Label("隐藏", "Hiding"), ("hidden",)),
+    )
+
+    subject = Ref(Label("所属记录", "Record that it belongs to"), "*", frozen=True, required=True)
+    subject_kind = Text(
+        Label("记录类型", "Kind of that record"), most=40, pattern="[a-z][a-z0-9_]*", frozen=True
+    )
+    item = Text(Label("检查事项代码", "Item of the checklist"), most=100, pattern=r"[A-Za-z0-9._-]+")
+    area = Area(Label("行政区划代码", "Division code"), required=True)
+    sha256 = Digest(Label("校验值 SHA-256", "SHA-256"), frozen=True, required=True)
+    size = Integer(Label("字节数", "Bytes"), least=1, unit="B", frozen=True, required=True)
+    mime = Text(
+        Label("文件类型", "Media type"), most=100, pattern="[a-z]+/[a-z0-9.+-]+", frozen=True, required=True
+    )
+    role = Choice(Label("原件或衍生", "Original or derived"), ROLES, frozen=True, required=True)
+    original = Ref(Label("对应原件", "Its original"), "evidence", frozen=True)
+    source = Choice(Label("来源", "Source"), SOURCES, frozen=True)
+    equipment = Text(Label("设备编号", "Equipment"), most=100, frozen=True)
+    taken_at = Moment(
+        Label("文件所载拍摄时间", "Time in the file"),
+        frozen=True,
+        hint=Label("照片自带（EXIF），可能不准", "As the camera wrote it (EXIF); it may be wrong"),
+    )
+    captured_at = Moment(Label("采集时间", "Captured"), frozen=True)
+    place = Point(Label("位置", "Position"), frozen=True)
+    width = Integer(Label("宽", "Width"), least=1, unit="px", frozen=True)
+    height = Integer(Label("高", "Height"), least=1, unit="px", frozen=True)
+    orientation = Integer(Label("方向", "Orientation"), least=1, most=8, frozen=True)
+    phash = Text(
+        Label("感知指纹", "Perceptual hash"),
+        most=64,
+        pattern=r"[0-9a-f]*",
+        hint=Label("用于发现相似照片，不作证明", "Finds photos that look alike; proves nothing"),
+    )
+    statutory_kind = Choice(Label("证据种类", "Kind of evidence in law"), STATUTORY_KINDS)
+    stage = Choice(Label("整改前后", "Before or after"), STAGES)
+    caption = Text(Label("说明", "Caption"), merge="latest")
+    proves = Text(Label("证明对象", "What it proves"), most=1000, lines=True)
+    transcript = Text(Label("文字记录", "Transcript"), most=20_000, lines=True)
+    hidden = Text(
+        Label("隐藏原因", "Reason for hiding it"),
+        most=1000,
+        writer="staff",
+        hint=Label("为空即显示；隐藏不删除", "Empty: it is shown; hiding removes nothing"),
+    )

@@ -1,0 +1,51 @@
+"""执法人员: the ledger of people who hold an enforcement certificate. Kept at the desk, read on every tablet.
+
+An inspection names its officers by the ids of these records, so that a certificate that ran out or was withdrawn
+is found whatever a tablet believed that day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from schemas.base import DESK_ROLES, RecordSchema
+from schemas.fields import Area, Choice, Date, Text
+from schemas.labels import Label
+
+STATUSES = {
+    "active": Label("在岗", "On duty"),
+    "suspended": Label("暂停执法", "Suspended"),
+    "left": Label("离岗", "Left"),
+}
+
+
+class Officer(RecordSchema):
+    """One certificate holder."""
+
+    kind = "officer"
+    label = Label("执法人员", "Officer")
+    makers = DESK_ROLES
+    search = ("name", "certificate_number", "unit")
+
+    name = Text(Label("姓名", "Name"), most=60, merge="authority", required=True)
+    certificate_number = Text(Label("执法证号", "Certificate"), most=60, merge="authority", required=True)
+    valid_until = Date(Label("证件有效期至", "Certificate valid until"), merge="authority")
+    unit = Text(Label("单位", "Unit"), most=100, merge="authority")
+    area = Area(Label("行政区划代码", "Division code"), merge="authority", required=True)
+    status = Choice(Label("状态", "Status"), STATUSES, merge="authority")
+    person = Text(
+        Label("账号编号", "Account id"),
+        most=64,
+        merge="authority",
+        hint=Label("登录本系统的人员编号，可为空", "The person who signs in, where there is one"),
+    )
+
+
+def may_enforce(officer: Mapping[str, Any], day: str) -> bool:
+    """Whether an officer's values (path → value) allow enforcement on a day (`YYYY-MM-DD`).
+
+    行政处罚法第四十二条: enforcement needs people with a certificate. One without an end date does not run out.
+    """
+    until = officer.get("valid_until")
+    return officer.get("status", "active") == "active" and (until is None or day <= until)

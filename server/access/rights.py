@@ -1,0 +1,103 @@
+"""What a person may do, and what a device may see.
+
+A person has one role at a time. Rights are those at the time of an act, not of its arrival: a change that was made
+offline while a grant ran is judged by it. A revoked device is different: whoever has it can write any time into its
+changes, so all that it sends is parked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from schemas.base import DESK_ROLES, FIELD_ROLES
+from schemas.labels import Label
+from server.storage import people
+from server.storage.people import Device, Grant, Person
+from sync.core.errors import InvalidField, Refused
+from sync.core.rules import Rights
+
+ROLES: Mapping[str, Label] = {
+    "inspector": Label("巡查员", "inspector"),
+    "officer": Label("执法人员", "officer"),
+    "supervisor": Label("社会监督员", "supervisor"),
+    "team": Label("暗访组", "undercover team"),
+    "staff": Label("县级工作人员", "county staff"),
+    "lead": Label("县级负责人", "county lead"),
+    "city": Label("市级", "city"),
+    "province": Label("省级", "province"),
+    "admin": Label("管理员", "administrator"),
+}
+if ROLES.keys() != FIELD_ROLES | DESK_ROLES:
+    raise RuntimeError("every role of the schemas needs a label")
+
+
+class Scope(NamedTuple):
+    """The buckets that a device reads: those that begin with one of `prefixes`, and `exact` ones."""
+
+    prefixes: list[str]
+    exact: list[str]
+
+    def covers(self, bucket: str) -> bool:
+        return bucket in self.exact or any(bucket.startswith(prefix) for prefix in self.prefixes)
+
+
+def rights_at(conn: Connection, device: Device) -> Callable[[int], Rights]:
+    """What the person of a device could do, as a function of the time in milliseconds."""
+    owner = people.person(conn, device.person)
+    held = people.grants_of(conn, device.person)
+    revoked = device.revoked is not None
+
+    def at(time: int) -> Rights:
+        running = active(held, time)
+        role = running[0].role if running else owner.role if owner else ""
+        return Rights(role, tuple(grant.area for grant in running), revoked)
+
+    return at
+
+
+def scope_of(conn: Connection, device: Device, now: int) -> Scope:
+    """The buckets that a device reads now: its areas, reference data, and its own records without an area."""
+    areas = sorted({grant.area for grant in active(people.grants_of(conn, device.person), now)})
+    return Scope(["ref:", *(f"area:{area}" for area in areas)], [f"home:{device.id}"])
+
+
+def active(grants: Iterable[Grant], time: int) -> list[Grant]:
+    """The grants that run at a time."""
+    return [one for one in grants if one.since <= time and (one.until is None or time < one.until)]
+
+
+def grant(conn: Connection, new: Grant) -> None:
+    """Give a grant. Raises InvalidField for an unknown role or area, Refused where the person would have two roles."""
+    if new.role not in ROLES:
+        raise InvalidField(field="role", detail=Label(f"应为 {'、'.join(ROLES)}", f"is one of {', '.join(ROLES)}"))
+    if new.area and not (new.area.isdecimal() and new.area.isascii() and len(new.area) <= 12):
+        detail = Label("区划代码应为至多 12 位数字", "a division code has up to 12 digits")
+        raise InvalidField(field="area", detail=detail)
+    if new.until is not None and new.until <= new.since:
+        raise InvalidField(field="until", detail=Label("应晚于开始时间", "is after the beginning"))
+    for held in people.grants_of(conn, new.person):
+        if held.role != new.role and _overlap(held, new):
+            raise Refused(detail=Label(
+                f"此人在该时段已有角色“{ROLES[held.role].zh}”；请先结束授权 {held.id}，或另建人员",
+                f"this person is {ROLES[held.role].en} at that time; end grant {held.id} first or add another person",
+            ))  # fmt: skip
+    people.add_grant(conn, new)
+
+
+def the_person(conn: Connection, text: str) -> Person:
+    """The person of this name or (beginning of an) id. Raises Refused where several fit, InvalidField where none does."""
+    found = people.like(conn, text)
+    exact = [one for one in found if one.id == text]
+    if len(exact or found) == 1:
+        return (exact or found)[0]
+    if not found:
+        raise InvalidField(field="person", detail=Label(f"没有人员“{text}”", f"there is nobody called {text}"))
+    ids = "、".join(one.id for one in found)
+    raise Refused(detail=Label(f"有多人叫“{text}”，请用编号：{ids}", f"several people are called {text}; use an id: {ids}"))
+
+
+def _overlap(one: Grant, other: Grant) -> bool:
+    return (other.until is None or one.since < other.until) and (one.until is None or other.since < one.until)

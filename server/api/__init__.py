@@ -1,0 +1,1 @@
+"""JSON over HTTP for tablets. Routes are thin: authenticate, parse, call one function, answer."""

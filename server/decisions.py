@@ -1,0 +1,306 @@
+"""What staff decide: resolve, undo, merge and unmerge, admit and close. Each is an ordinary change of the server's replica.
+
+A decision names exactly what the person saw. What arrived meanwhile is not named, stays live, and keeps the conflict
+open; no decision can swallow it. Undoing withdraws the decision; the values that it had replaced are live again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from server.storage.database import Connection
+
+from schemas.labels import Label
+from schemas.registry import Registry
+from server.keys import ServerKeys
+from server.sequencer import EVERYWHERE, Arrival, Outcome, Sequencer, ServerWriter, Written
+from server.storage import conflicts, journal, states
+from server.storage.conflicts import Row
+from server.storage.database import Clock, Database
+from server.storage.projections import Projections
+from sync.core.change import Change
+from sync.core.errors import InvalidField, NotFound, Refused, Stale
+from sync.core.fold import State
+from sync.core.rules import Rights
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Everything that a decision needs; the composition root makes one."""
+
+    database: Database
+    registry: Registry
+    projections: Projections
+    keys: ServerKeys
+    now: Clock
+
+
+class Candidate(NamedTuple):
+    """One of the values (or kept changes) that a conflict asks about, with its history."""
+
+    change: str
+    values: dict[str, Any]  # path → value
+    base: dict[str, list[Any]]  # path → the values that its author saw and replaced
+    by: list[str]
+    role: str
+    device: str
+    device_time: int  # milliseconds by the tablet's clock
+    offset: int  # what the tablet knew of its clock's error, milliseconds
+    received: int  # milliseconds by the server's clock
+    status: str
+    reason: str
+
+
+class Shown(NamedTuple):
+    """A conflict as the person sees it."""
+
+    conflict: Row
+    candidates: list[Candidate]
+    state: State | None
+
+
+def write(
+    desk: Desk,
+    kind: str,
+    record: str | None,
+    values: Mapping[str, Any],
+    *,
+    by: Sequence[str],
+    rights: Rights = EVERYWHERE,
+    decision: dict[str, Any] | None = None,
+) -> Outcome:
+    """Write one change at the desk; its parents are the values live now. Raises InvalidField for a refused value."""
+    return write_many(desk, kind, [(record, values)], by=by, rights=rights, decision=decision)[0]
+
+
+def write_many(
+    desk: Desk,
+    kind: str,
+    acts: Sequence[tuple[str | None, Mapping[str, Any]]],
+    *,
+    by: Sequence[str],
+    rights: Rights = EVERYWHERE,
+    decision: dict[str, Any] | None = None,
+) -> list[Outcome]:
+    """Write several changes of one kind in one transaction: (record or None for a new one, path → value) each."""
+    schema = desk.registry.get(kind)
+    if schema is None:
+        raise NotFound(what=kind)
+    with desk.database.write() as conn:
+        now = desk.now()
+        writer = ServerWriter(conn, desk.keys, now)
+        live = _live(conn, [record for record, _ in acts if record is not None])
+        arrivals: list[Arrival] = []
+        for record, values in acts:
+            state = live.get(record or "")
+            parents = {path: (value, state.ids(path) if state else []) for path, value in values.items()}
+            arrivals.append(writer.arrival(
+                kind=kind, record=record or desk.keys.new_id(now), values=parents, by=list(by), schema=schema.version,
+                decision=decision, rights=rights, after=arrivals[-1] if arrivals else None,
+            ))  # fmt: skip
+        written = Sequencer(conn, desk.registry, desk.projections, desk.keys, now).apply(arrivals)
+        return _accepted(written)
+
+
+def show(desk: Desk, prefix: str) -> Shown:
+    """One conflict, by the beginning of its id. Raises NotFound when none or several begin so."""
+    with desk.database.read() as conn:
+        row = _find(conn, prefix)
+        history = {change.id: (change, kept, received) for change, kept, received in
+                   journal.history(conn, journal.connected(conn, {row.record}))}  # fmt: skip
+        state = _live(conn, [row.record]).get(row.record)
+        devices = journal.devices(conn, list(row.candidates))
+        shown = []
+        for id in row.candidates:
+            if id not in history:
+                continue
+            change, kept, received = history[id]
+            paths = [row.path] if row.path in change.set else list(change.set)
+            facts = change.body["clock"]
+            shown.append(Candidate(
+                id, {path: change.value(path) for path in paths},
+                {path: [history[p][0].value(path) for p in change.parents(path)
+                        if p in history and path in history[p][0].set] for path in paths},
+                change.by, devices.get(id, ("", ""))[1], devices.get(id, ("", ""))[0], int(facts["wall"]),
+                int(facts["off"]), received, kept.status, kept.reason,
+            ))  # fmt: skip
+        return Shown(row, shown, state)
+
+
+def resolve(
+    desk: Desk,
+    prefix: str,
+    *,
+    take: str | None = None,
+    value: Any = None,
+    seen: Sequence[str] | None = None,
+    reason: str,
+    by: Sequence[str],
+    rights: Rights = EVERYWHERE,
+) -> Outcome:
+    """Settle a conflict between values: `take` the value of one candidate, or give another `value`.
+
+    `seen` are the change ids that the person looked at (all candidates when left out). Raises Stale when none of them
+    is live any more, NotFound for an unknown candidate, Refused for a conflict that is admitted or closed instead.
+    """
+    with desk.database.write() as conn:
+        row = _find(conn, prefix)
+        state = _live(conn, [row.record]).get(row.record)
+        if row.kind not in ("hard", "delete_edit") or state is None:
+            raise Refused(detail=Label("这类事项请用“采纳”或“关闭”", "admit or close this kind of conflict instead"))
+        live = state.live.get(row.path, {})
+        parents = [id for id in (seen or live) if id in live]
+        if not parents:
+            raise Stale(what=row.id)
+        if take is not None:
+            chosen = [id for id in live if id.startswith(take)]
+            if len(chosen) != 1:
+                raise NotFound(what=take)
+            value = live[chosen[0]]
+        return _decide(desk, conn, state.kind, row.record, {"do": "resolve", "conflict": row.id, "reason": reason},
+                       by, rights, {row.path: (value, parents)})  # fmt: skip
+
+
+def keep_deleted(desk: Desk, prefix: str, *, reason: str, by: Sequence[str], rights: Rights = EVERYWHERE) -> Outcome:
+    """Settle a deletion that had not seen an edit by deleting again, having seen it."""
+    with desk.database.write() as conn:
+        row = _find(conn, prefix)
+        state = _live(conn, [row.record])[row.record]
+        seen = sorted({id for path, values in state.live.items() if path != row.path for id in values})
+        value = {"seen": seen, "reason": reason}
+        return _decide(desk, conn, state.kind, row.record, {"do": "resolve", "conflict": row.id, "reason": reason},
+                       by, rights, {row.path: (value, state.ids(row.path))})  # fmt: skip
+
+
+def undo(desk: Desk, prefix: str, *, reason: str, by: Sequence[str], rights: Rights = EVERYWHERE) -> Outcome:
+    """Take back the decision that closed a conflict; what it had replaced is live again."""
+    with desk.database.write() as conn:
+        row = _find(conn, prefix)
+        if row.status != "resolved" or row.decision is None:
+            raise Refused(detail=Label("这条冲突没有可撤销的裁决", "this conflict has no decision to take back"))
+        return _withdraw(desk, conn, row.record, [row.decision], reason, by, rights)
+
+
+def merge(
+    desk: Desk, survivor: str, other: str, *, reason: str, by: Sequence[str], rights: Rights = EVERYWHERE
+) -> Outcome:
+    """Say that two records are one thing. Their changes are folded together; the other id is accepted for ever."""
+    with desk.database.write() as conn:
+        kind = _same_kind(conn, survivor, other)
+        return _decide(desk, conn, kind, survivor, {"do": "merge", "other": other, "reason": reason}, by, rights, {})
+
+
+def unmerge(
+    desk: Desk, survivor: str, other: str, *, reason: str, by: Sequence[str], rights: Rights = EVERYWHERE
+) -> Outcome:
+    """Take a merge back; both records stand for themselves again, each with its own values."""
+    with desk.database.write() as conn:
+        members = journal.connected(conn, {survivor})
+        merges = [
+            change.id
+            for change, kept, _ in journal.history(conn, members)
+            if kept.status == "accepted" and (change.decision or {}).get("do") == "merge"
+            and {change.record, change.body["decision"]["other"]} == {survivor, other}
+        ]  # fmt: skip
+        if not merges:
+            raise NotFound(what=f"{survivor} + {other}")
+        return _withdraw(desk, conn, survivor, merges, reason, by, rights)
+
+
+def admit(desk: Desk, changes: Sequence[str], *, reason: str, by: Sequence[str], rights: Rights = EVERYWHERE) -> Outcome:
+    """Let kept changes count after all; where they meet newer values a conflict opens."""
+    return _waiting(desk, "admit", changes, reason, by, rights)
+
+
+def close(desk: Desk, changes: Sequence[str], *, reason: str, by: Sequence[str], rights: Rights = EVERYWHERE) -> Outcome:
+    """Leave kept changes out for good; they stay in the log with the reason."""
+    return _waiting(desk, "close", changes, reason, by, rights)
+
+
+# --- How it is done --------------------------------------------------------------------------------------------------
+
+
+def _decide(
+    desk: Desk,
+    conn: Connection,
+    kind: str,
+    record: str,
+    decision: dict[str, Any],
+    by: Sequence[str],
+    rights: Rights,
+    values: dict[str, tuple[Any, list[str]]],
+) -> Outcome:
+    now = desk.now()
+    schema = desk.registry.get(kind)
+    arrival = ServerWriter(conn, desk.keys, now).arrival(
+        kind=kind, record=record, values=values, by=list(by), schema=schema.version if schema else 1,
+        decision=decision, rights=rights,
+    )  # fmt: skip
+    return _accepted(Sequencer(conn, desk.registry, desk.projections, desk.keys, now).apply([arrival]))[0]
+
+
+def _withdraw(
+    desk: Desk, conn: Connection, record: str, changes: list[str], reason: str, by: Sequence[str], rights: Rights
+) -> Outcome:
+    kept = journal.known(conn, changes)
+    kind = next(iter(kept.values())).kind
+    return _decide(desk, conn, kind, record, {"do": "withdraw", "changes": changes, "reason": reason}, by, rights, {})
+
+
+def _waiting(
+    desk: Desk, do: str, changes: Sequence[str], reason: str, by: Sequence[str], rights: Rights
+) -> Outcome:
+    with desk.database.write() as conn:
+        kept = journal.known(conn, changes)
+        for id in changes:
+            if id not in kept:
+                raise NotFound(what=id)
+            if kept[id].status == "accepted":
+                raise Refused(detail=Label(f"{id} 已采纳", f"{id} is accepted already"))
+            if kept[id].reason == "not-a-change":
+                raise Refused(detail=Label("内容无法读取，只能保留", "it cannot be read; it can only be kept"))
+        if len({kept[id].record for id in changes}) != 1:
+            raise Refused(detail=Label("一次只能处理同一条记录的变更", "decide on one record at a time"))
+        one = kept[changes[0]]
+        decision = {"do": do, "changes": list(changes), "reason": reason}
+        return _decide(desk, conn, one.kind, one.record, decision, by, rights, {})
+
+
+def _find(conn: Connection, prefix: str) -> Row:
+    rows = conflicts.get(conn, prefix) if prefix else []
+    if len(rows) != 1:
+        raise NotFound(what=prefix)
+    return rows[0]
+
+
+def _live(conn: Connection, records: Sequence[str]) -> dict[str, State]:
+    """record → its state, also for one that was merged into another."""
+    roots = {record: record for record in records} | journal.roots(conn, list(records))
+    stored = states.load(conn, set(roots.values()))
+    return {record: State.read(stored[root].bytes) for record, root in roots.items()
+            if root in stored and stored[root].bucket is not None}  # fmt: skip
+
+
+def _same_kind(conn: Connection, first: str, second: str) -> str:
+    found = states.load(conn, [first, second])
+    for id in (first, second):
+        if id not in found:
+            raise NotFound(what=id)
+    if first == second:
+        raise Refused(detail=Label("不能与自己合并", "a record cannot be merged with itself"))
+    if found[first].kind != found[second].kind:
+        raise Refused(detail=Label("两条记录类型不同", "the two records are of different kinds"))
+    return found[first].kind
+
+
+def _accepted(written: Written) -> list[Outcome]:
+    for outcome in written.outcomes:
+        if outcome.status != "accepted":
+            raise InvalidField(field=outcome.field or outcome.reason, detail=outcome.detail or outcome.reason)
+    return written.outcomes
+
+
+__all__ = ["Candidate", "Change", "Desk", "Shown", "admit", "close", "keep_deleted", "merge", "resolve", "show",
+           "undo", "unmerge", "write", "write_many"]  # fmt: skip

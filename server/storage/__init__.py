@@ -1,0 +1,1 @@
+"""Where the server keeps things. The only room that speaks SQL or touches blob files."""

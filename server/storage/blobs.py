@@ -1,0 +1,153 @@
+"""Blobs and their uploads as rows: what the server holds, who may fetch it, what is on its way."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from typing import NamedTuple
+
+from sqlalchemy import Connection, func, or_, select, update
+
+from server.storage.database import Bulk
+from server.storage.tables import aliases, buckets, states
+from server.storage.tables_access import blob_mentions, blobs, uploads
+from sync.core.change import Change
+
+MANY = 500  # values in one IN list
+
+_write_mentions = Bulk(blob_mentions, ("sha256", "record"), ignore=True)
+
+
+class Blob(NamedTuple):
+    """Bytes that the server holds. `act` is the log's statement about them, at position `leaf`."""
+
+    sha256: str
+    size: int
+    mime: str
+    role: str
+    held: int
+    act: bytes
+    leaf: int
+
+
+class Upload(NamedTuple):
+    """A blob on its way from one device."""
+
+    id: str
+    device: str
+    sha256: str
+    size: int
+    mime: str
+    part_size: int
+    role: str
+    name: str
+    begun: int
+    completed: int | None
+
+
+# --- Blobs ----------------------------------------------------------------------------------------------------
+
+
+def get(conn: Connection, sha256: str) -> Blob | None:
+    row = conn.execute(select(blobs).where(blobs.c.sha256 == sha256)).first()
+    return Blob(*row) if row else None
+
+
+def hold(conn: Connection, blob: Blob) -> None:
+    conn.execute(blobs.insert().values(blob._asdict()))
+
+
+def missing(conn: Connection, digests: Collection[str]) -> set[str]:
+    """Of these SHA-256, those that the server does not hold."""
+    asked = sorted(set(digests))
+    held: set[str] = set()
+    for start in range(0, len(asked), MANY):
+        some = asked[start : start + MANY]
+        held.update(conn.scalars(select(blobs.c.sha256).where(blobs.c.sha256.in_(some))))
+    return set(asked) - held
+
+
+def scan(conn: Connection) -> Iterator[Blob]:
+    """Every blob, streamed."""
+    for row in conn.execution_options(yield_per=1000).execute(select(blobs).order_by(blobs.c.sha256)):
+        yield Blob(*row)
+
+
+def totals(conn: Connection) -> tuple[int, int]:
+    """(number, bytes) of the blobs held."""
+    row = conn.execute(select(func.count(), func.coalesce(func.sum(blobs.c.size), 0)).select_from(blobs)).one()
+    return int(row[0]), int(row[1])
+
+
+# --- Who names a blob -------------------------------------------------------------------------------------------
+
+
+def named_in(change: Change) -> set[str]:
+    """The SHA-256 of every blob that a change names. Most changes name none, and a look at the bytes tells."""
+    if b'"sha256"' not in change.content:
+        return set()
+    values = [written["value"] for written in change.set.values()]
+    named = {value["sha256"] for value in values if type(value) is dict and type(value.get("sha256")) is str}
+    own = change.set.get("sha256", {}).get("value")
+    return named | ({own} if type(own) is str else set())
+
+
+def mention(conn: Connection, changes: Iterable[Change]) -> None:
+    """Note which blobs kept changes name, whatever became of the changes."""
+    _write_mentions(conn, [(sha256, change.record) for change in changes for sha256 in sorted(named_in(change))])
+
+
+def mentioned(conn: Connection, sha256: str) -> bool:
+    """Whether any kept change names the blob."""
+    return conn.scalar(select(blob_mentions.c.sha256).where(blob_mentions.c.sha256 == sha256).limit(1)) is not None
+
+
+def visible(conn: Connection, sha256: str, prefixes: Iterable[str], exact: Iterable[str]) -> bool:
+    """Whether a record in one of these buckets names the blob, directly or through what was merged into it."""
+    root = func.coalesce(aliases.c.root, blob_mentions.c.record)
+    in_scope = or_(
+        buckets.c.id.in_(list(exact)),
+        *(buckets.c.id.between(prefix, prefix + "\U0010ffff") for prefix in prefixes),
+    )
+    wanted = (
+        select(buckets.c.key)
+        .select_from(blob_mentions)
+        .outerjoin(aliases, aliases.c.member == blob_mentions.c.record)
+        .join(states, states.c.record == root)
+        .join(buckets, buckets.c.key == states.c.bucket)
+        .where(blob_mentions.c.sha256 == sha256, in_scope)
+        .limit(1)
+    )
+    return conn.scalar(wanted) is not None
+
+
+# --- Uploads ----------------------------------------------------------------------------------------------------
+
+
+def upload(conn: Connection, id: str) -> Upload | None:
+    row = conn.execute(select(uploads).where(uploads.c.id == id)).first()
+    return Upload(*row) if row else None
+
+
+def upload_of(conn: Connection, device: str, sha256: str) -> Upload | None:
+    """A device's upload of a blob, whether under way or completed."""
+    wanted = select(uploads).where(uploads.c.device == device, uploads.c.sha256 == sha256)
+    row = conn.execute(wanted.order_by(uploads.c.completed.is_(None), uploads.c.begun.desc()).limit(1)).first()
+    return Upload(*row) if row else None
+
+
+def begin(conn: Connection, upload: Upload) -> None:
+    conn.execute(uploads.insert().values(upload._asdict()))
+
+
+def finish(conn: Connection, upload: str, at: int) -> None:
+    conn.execute(update(uploads).where(uploads.c.id == upload).values(completed=at))
+
+
+def drop(conn: Connection, upload: str) -> None:
+    conn.execute(uploads.delete().where(uploads.c.id == upload))
+
+
+def under_way(conn: Connection) -> list[Upload]:
+    """Every unfinished upload, oldest first."""
+    wanted = select(uploads).where(uploads.c.completed.is_(None)).order_by(uploads.c.begun)
+    return [Upload(*row) for row in conn.execute(wanted)]

@@ -1,0 +1,111 @@
+"""The Merkle log (RFC 9162) in tables: appending leaves, proofs, signed checkpoints."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, func, select
+
+from server.storage.database import Bulk
+from server.storage.tables import acts, checkpoints, meta, tiles
+from sync.core.log import Tree, leaf_hash
+from sync.core.note import Checkpoint, checkpoint_body, sign_note
+
+ACT_TAG = b"patrolbook/act/v1\0"
+SIZE = "log_size"
+
+
+_write_tiles = Bulk(tiles, ("level", "position", "hashes"), conflict=("level", "position"))
+_write_meta = Bulk(meta, ("key", "value"), conflict=("key",))
+_write_acts = Bulk(acts, ("leaf", "bytes"))
+_write_checkpoints = Bulk(checkpoints, ("size", "note", "made"), conflict=("size",))
+
+
+def size(conn: Connection) -> int:
+    """The number of leaves."""
+    return int(conn.scalar(select(meta.c.value).where(meta.c.key == SIZE)) or 0)
+
+
+def append(conn: Connection, data: Sequence[bytes]) -> int:
+    """Append the leaf data in order; returns the position of the first. The caller holds the write transaction."""
+    before = size(conn)
+    written = _tree(conn, before).append([leaf_hash(one) for one in data])
+    _write_tiles(conn, [(level, position, hashes) for (level, position), hashes in written.items()])
+    _write_meta(conn, [(SIZE, str(before + len(data)))])
+    return before
+
+
+def append_act(conn: Connection, act: bytes) -> int:
+    """Append one act of the server (canonical JSON bytes); returns its position."""
+    leaf = append(conn, [act_leaf(act)])
+    _write_acts(conn, [(leaf, act)])
+    return leaf
+
+
+def act_leaf(act: bytes) -> bytes:
+    """The leaf data of a server act."""
+    return hashlib.sha256(ACT_TAG + act).digest()
+
+
+def root(conn: Connection, at: int | None = None) -> bytes:
+    """The root of the first `at` leaves, of all without it."""
+    held = size(conn)
+    tree = _tree(conn, held)
+    if at is None or at == held:
+        return tree.root()
+    from sync.core.log import frontier_root
+
+    return frontier_root(tree.frontier(at))
+
+
+def frontier(conn: Connection, at: int) -> list[bytes]:
+    return _tree(conn, size(conn)).frontier(at)
+
+
+def inclusion(conn: Connection, leaf: int, at: int) -> list[bytes]:
+    """The proof that a leaf is in the tree of the first `at` leaves. Raises ValueError outside the tree."""
+    return _tree(conn, size(conn)).inclusion(leaf, at)
+
+
+def consistency(conn: Connection, old: int, new: int) -> list[bytes]:
+    """The proof that the tree of `new` leaves extends the tree of `old`. Raises ValueError outside the tree."""
+    return _tree(conn, size(conn)).consistency(old, new)
+
+
+def checkpoint(conn: Connection, origin: str, seed: bytes, now: int) -> str:
+    """The signed note for the whole log as it stands; signed once per size and kept."""
+    held = size(conn)
+    kept = conn.scalar(select(checkpoints.c.note).where(checkpoints.c.size == held))
+    if kept is not None:
+        return str(kept)
+    note = sign_note(checkpoint_body(Checkpoint(origin, held, root(conn))), origin, seed)
+    if conn.get_execution_options().get("writing"):
+        _write_checkpoints(conn, [(held, note, now)])
+    return note
+
+
+def act_bytes(conn: Connection, leaf: int) -> bytes | None:
+    found = conn.scalar(select(acts.c.bytes).where(acts.c.leaf == leaf))
+    return bytes(found) if found is not None else None
+
+
+def count_acts(conn: Connection) -> int:
+    return int(conn.scalar(select(func.count()).select_from(acts)) or 0)
+
+
+def _tree(conn: Connection, held: int) -> Tree:
+    cached: dict[tuple[int, int], bytes] = {}
+
+    def read(level: int, position: int) -> bytes:
+        key = (level, position)
+        if key not in cached:
+            found = conn.scalar(select(tiles.c.hashes).where(tiles.c.level == level, tiles.c.position == position))
+            cached[key] = bytes(found or b"")
+        return cached[key]
+
+    return Tree(read, held)
+
+
+__all__ = ["act_bytes", "act_leaf", "append", "append_act", "checkpoint", "consistency", "frontier",
+           "inclusion", "root", "size"]

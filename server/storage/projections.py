@@ -1,0 +1,110 @@
+"""One table per kind with typed columns, made from the schemas: what lists, filters and exports read.
+
+Nothing is kept here that is not in the log; `rebuild` makes the tables again from the states. A column whose path is in
+conflict is NULL and named in `conflicted`, so that no list ever shows a value that nobody decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+from sqlalchemy import BigInteger, Boolean, Column, Connection, Index, MetaData, Table, Text, select
+
+from schemas.base import RecordSchema
+from schemas.registry import Registry
+from server.storage import states
+from server.storage.database import Bulk
+from sync.core.fold import State, contested, deleted, values_of
+
+_TYPES: dict[str, Any] = {"text": Text, "integer": BigInteger, "boolean": Boolean}
+
+
+class Projections:
+    """The projection tables of a registry's kinds."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.metadata = MetaData()
+        self._registry = registry
+        self._tables = {schema.kind: self._table(schema) for schema in registry}
+        self._writes = {
+            kind: Bulk(table, [c.name for c in table.columns], conflict=("record",))
+            for kind, table in self._tables.items()
+        }
+        self._columns = {schema.kind: [name for name, _ in schema.projected()] for schema in registry}
+
+    def table(self, kind: str) -> Table:
+        """The projection of a kind; raises KeyError for an unknown one."""
+        return self._tables[kind]
+
+    def create(self, conn: Connection) -> None:
+        """Make the tables that do not exist; a kind with new fields is made again by `rebuild`."""
+        self.metadata.create_all(conn)
+
+    def write(self, conn: Connection, merged: Iterable[State]) -> None:
+        """Replace the rows of these records."""
+        by_kind: dict[str, list[tuple[Any, ...]]] = {}
+        for state in merged:
+            if state.kind in self._tables:
+                by_kind.setdefault(state.kind, []).append(self._row(state))
+        for kind, rows in by_kind.items():
+            self._writes[kind](conn, rows)
+
+    def forget(self, conn: Connection, records: Iterable[tuple[str, str]]) -> None:
+        """Drop the rows of (kind, record) that were merged into another."""
+        for kind, record in records:
+            if kind in self._tables:
+                table = self._tables[kind]
+                conn.execute(table.delete().where(table.c.record == record))
+
+    def rebuild(self, conn: Connection) -> int:
+        """Make every projection again from the states; returns the number of rows."""
+        self.metadata.drop_all(conn)
+        self.metadata.create_all(conn)
+        count = 0
+        batch: list[State] = []
+        for stored in states.scan(conn):
+            batch.append(State.read(stored.bytes))
+            count += 1
+            if len(batch) == 1000:
+                self.write(conn, batch)
+                batch = []
+        self.write(conn, batch)
+        return count
+
+    def rows(self, conn: Connection, kind: str, *, with_deleted: bool = False) -> Iterable[dict[str, Any]]:
+        """The rows of a kind, streamed in the order of record ids, which is the order of creation."""
+        table = self._tables[kind]
+        wanted = select(table).order_by(table.c.record)
+        if not with_deleted:
+            wanted = wanted.where(table.c.deleted.is_(False))
+        for row in conn.execution_options(yield_per=1000).execute(wanted):
+            yield dict(row._mapping)
+
+    def _table(self, schema: type[RecordSchema]) -> Table:
+        name = f"p_{schema.kind}"
+        columns = [Column(field_name, _TYPES[field.column or "text"]) for field_name, field in schema.projected()
+                   if field_name not in ("record", "conflicted", "deleted", "rev")]  # fmt: skip
+        table = Table(
+            name,
+            self.metadata,
+            Column("record", Text, primary_key=True),
+            Column("rev", BigInteger, nullable=False),
+            Column("deleted", Boolean, nullable=False),
+            Column("conflicted", Text, nullable=False),
+            *columns,
+        )
+        if schema.area_field and schema.area_field in table.c:
+            Index(f"{name}_by_area", table.c[schema.area_field])
+        return table
+
+    def _row(self, state: State) -> tuple[Any, ...]:
+        live, columns = state.live, self._columns[state.kind]
+        if not any(len(values) > 1 for values in live.values()):
+            shown = {path: value for path, values in live.items() for value in values.values()}
+            return (state.record, state.rev, "_deleted" in live and deleted(state), "[]", *map(shown.get, columns))
+        schema = self._registry[state.kind]
+        unclear = contested(state, schema.merge_of)
+        shown = {path: v for path, v in values_of(state, schema.merge_of).items() if path not in unclear}
+        return (state.record, state.rev, deleted(state), orjson.dumps(unclear).decode(), *map(shown.get, columns))

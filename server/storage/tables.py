@@ -1,0 +1,160 @@
+"""The core tables, once for every database. Projections are made from the kinds (`projections.py`), people, devices and
+blobs are in `tables_access.py`; all share one `metadata`.
+
+    changes     the log: every change that was ever kept, with what the server did with it
+    edges       parent → child, so that a change that arrives after its child knows that it is replaced
+    states      one row per record as merged; `bytes` is what tablets are sent, untouched
+    aliases     member → root of merged records;  links: every merge that was ever decided
+    buckets     one dense counter per scope; `head` is raised as the last write of a transaction
+    feed        the latest position of each record in its bucket; `gone` says why one left
+    conflicts   work for people; a projection that can be rebuilt
+    tiles, acts the Merkle log: 256 hashes a tile, and the server's own leaves
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+# An INTEGER primary key is SQLite's row id; BIGINT is what PostgreSQL needs for the same range.
+Big = BigInteger().with_variant(Integer(), "sqlite")
+
+meta = Table("meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
+
+changes = Table(
+    "changes",
+    metadata,
+    Column("leaf", Big, primary_key=True, autoincrement=False),  # position in the Merkle log
+    Column("id", Text, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("replica", Text, nullable=False),
+    Column("n", Big, nullable=False),
+    Column("chain", Text, nullable=False),
+    Column("signature", LargeBinary, nullable=False),
+    Column("device", Text, nullable=False),
+    Column("record", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("field", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("stamp", Text, nullable=False),  # effective clock stamp where the change's own runs ahead, else empty
+    Column("received", Big, nullable=False),  # server milliseconds
+    UniqueConstraint("id"),
+    Index("changes_by_replica", "replica", "n"),
+    Index("changes_by_record", "record"),
+)
+
+edges = Table(
+    "edges",
+    metadata,
+    Column("parent", Text, nullable=False),
+    Column("child", Text, nullable=False),
+    PrimaryKeyConstraint("parent", "child"),
+    sqlite_with_rowid=False,
+)
+
+links = Table(
+    "links",
+    metadata,
+    Column("record", Text, nullable=False),
+    Column("other", Text, nullable=False),
+    PrimaryKeyConstraint("record", "other"),
+    Index("links_by_other", "other"),
+    sqlite_with_rowid=False,
+)
+
+aliases = Table("aliases", metadata, Column("member", Text, primary_key=True), Column("root", Text, nullable=False))
+Index("aliases_by_root", aliases.c.root)
+
+buckets = Table(
+    "buckets",
+    metadata,
+    Column("key", Big, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("head", Big, nullable=False),
+    Column("floor", Big, nullable=False),  # removals at or below it have been forgotten
+    Column("count", Big, nullable=False),
+    Column("sum", Big, nullable=False),  # sum of the checksums of the records in it
+)
+
+states = Table(
+    "states",
+    metadata,
+    Column("key", Big, primary_key=True),
+    Column("record", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
+    Column("rev", Big, nullable=False),
+    Column("bucket", Big, ForeignKey("buckets.key")),  # NULL: merged into another record
+    Column("sum", Big, nullable=False),
+    Column("bytes", LargeBinary, nullable=False),
+)
+
+feed = Table(
+    "feed",
+    metadata,
+    Column("bucket", Big, nullable=False),
+    Column("at", Big, nullable=False),
+    Column("state", Big, nullable=False),
+    Column("gone", Text),  # NULL: the record is here; moved, merged: it left
+    Column("since", Big, nullable=False),  # server milliseconds, for forgetting old removals
+    PrimaryKeyConstraint("bucket", "at"),
+    UniqueConstraint("bucket", "state"),
+    sqlite_with_rowid=False,
+)
+
+conflicts = Table(
+    "conflicts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("record", Text, nullable=False),
+    Column("record_kind", Text, nullable=False),
+    Column("bucket", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("candidates", Text, nullable=False),  # JSON list of change ids
+    Column("status", Text, nullable=False),  # open, reopened, resolved
+    Column("opened", Big, nullable=False),
+    Column("closed", Big),
+    Column("decision", Text),  # the change that closed it, where a decision did
+    Index("conflicts_by_record", "record"),
+    Index("conflicts_by_status", "status", "opened"),
+)
+
+tiles = Table(
+    "tiles",
+    metadata,
+    Column("level", Integer, nullable=False),
+    Column("position", Big, nullable=False),
+    Column("hashes", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("level", "position"),
+)
+
+acts = Table(
+    "acts",
+    metadata,
+    Column("leaf", Big, primary_key=True, autoincrement=False),
+    Column("bytes", LargeBinary, nullable=False),
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("size", Big, primary_key=True, autoincrement=False),
+    Column("note", Text, nullable=False),
+    Column("made", Big, nullable=False),
+)

@@ -1,0 +1,108 @@
+"""The tables around the core: people and their grants, devices and their replicas, blobs and their uploads.
+
+    people, grants      who may do what, where, from when to when
+    devices, replicas   enrolled tablets, and the database incarnations that each has had
+    enrolment_codes     one-time codes, known only by a keyed hash
+    blobs               bytes that the server holds and has hashed, with the act by which the log says so
+    blob_mentions       which records name a blob: who may fetch it, and whether an unfinished upload is still wanted
+    uploads             blobs on their way; which parts are there is told by the files alone
+
+All times are server milliseconds.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, PrimaryKeyConstraint, Table, Text
+
+from server.storage.tables import Big, metadata
+
+people = Table(
+    "people",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("added", Big, nullable=False),
+)
+
+grants = Table(
+    "grants",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("person", Text, ForeignKey("people.id"), nullable=False),
+    Column("area", Text, nullable=False),  # prefix of a division code; empty is everywhere
+    Column("role", Text, nullable=False),
+    Column("since", Big, nullable=False),
+    Column("until", Big),  # NULL: until further notice
+    Index("grants_by_person", "person"),
+)
+
+devices = Table(
+    "devices",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("person", Text, ForeignKey("people.id"), nullable=False),
+    Column("key", LargeBinary, nullable=False, unique=True),  # raw Ed25519 public key
+    Column("name", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("enrolled", Big, nullable=False),
+    Column("revoked", Big),
+    Column("revoked_reason", Text, nullable=False),
+    Index("devices_by_person", "person"),
+)
+
+replicas = Table(
+    "replicas",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("device", Text, ForeignKey("devices.id"), nullable=False),
+    Column("registered", Big, nullable=False),
+    Index("replicas_by_device", "device"),
+)
+
+enrolment_codes = Table(
+    "enrolment_codes",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),  # HMAC-SHA-256 under a key that is not in the database
+    Column("person", Text, ForeignKey("people.id"), nullable=False),
+    Column("made", Big, nullable=False),
+    Column("expires", Big, nullable=False),
+    Column("device", Text, ForeignKey("devices.id")),  # who used it
+)
+
+blobs = Table(
+    "blobs",
+    metadata,
+    Column("sha256", Text, primary_key=True),
+    Column("size", Big, nullable=False),
+    Column("mime", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("held", Big, nullable=False),
+    Column("act", LargeBinary, nullable=False),
+    Column("leaf", Big, nullable=False),
+)
+
+blob_mentions = Table(
+    "blob_mentions",
+    metadata,
+    Column("sha256", Text, nullable=False),
+    Column("record", Text, nullable=False),
+    PrimaryKeyConstraint("sha256", "record"),
+    sqlite_with_rowid=False,
+)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("device", Text, ForeignKey("devices.id"), nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("size", Big, nullable=False),
+    Column("mime", Text, nullable=False),
+    Column("part_size", Integer, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("begun", Big, nullable=False),
+    Column("completed", Big),
+    Index("uploads_by_device", "device", "sha256"),
+)

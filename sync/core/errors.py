@@ -1,0 +1,284 @@
+"""Everything that can go wrong, as one tree with stable codes, a message and a next step in both languages.
+
+    Problem
+    ├── Malformed … a body or line that cannot be read
+    ├── Refused … understood, but not allowed or not possible now
+    ├── Diverged … the two sides no longer share a history
+    └── Unavailable … worth trying again later
+
+No HTTP in here: `server/errors.py` has the one table from code to status, `field_client/platform/remote.py` the way
+back. A code is never given a second meaning; a retired one stays listed in `RETIRED`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from schemas.labels import Label, Language
+
+RETIRED: dict[str, str] = {}
+
+
+class Problem(Exception):
+    """Base of all. Facts given as keywords fill the message; `field` or `file` name what is wrong."""
+
+    code: ClassVar[str] = "problem"
+    message: ClassVar[Label] = Label("出错了", "Something went wrong")
+    hint: ClassVar[Label] = Label("请重试；若再次出现，请联系管理员", "Try again; tell the administrator if it happens again")
+
+    def __init__(self, **facts: Any) -> None:
+        self.facts = facts
+        super().__init__(f"{self.code}: {self.text('en')}")
+
+    def text(self, language: Language = "zh") -> str:
+        return self._fill(self.message.text(language), language)
+
+    def next_step(self, language: Language = "zh") -> str:
+        return self._fill(self.hint.text(language), language)
+
+    def _fill(self, template: str, language: Language) -> str:
+        shown = {k: v.text(language) if isinstance(v, Label) else v for k, v in self.facts.items()}
+        try:
+            return template.format(**shown)
+        except (KeyError, IndexError):
+            return template
+
+
+# --- Malformed -------------------------------------------------------------------------------------------------------
+
+
+class Malformed(Problem):
+    code = "malformed"
+    message = Label("内容无法读取：{detail}", "The content cannot be read: {detail}")
+    hint = Label("请重新发送；若仍失败，请升级程序", "Send it again; update the program if it fails again")
+
+
+class NotCanonical(Malformed):
+    code = "not-canonical"
+    message = Label("变更不是规范 JSON：{detail}", "The change is not canonical JSON: {detail}")
+    hint = Label("请升级平板程序后重新同步", "Update the tablet's program and sync again")
+
+
+class InvalidField(Malformed):
+    code = "invalid-field"
+    message = Label("字段 {field}：{detail}", "Field {field}: {detail}")
+    hint = Label("请更正该字段后再试", "Correct this field and try again")
+
+
+class UnknownKind(Malformed):
+    code = "unknown-kind"
+    message = Label("没有“{kind}”这种记录", "There is no kind of record named {kind}")
+    hint = Label("请升级服务器；数据已保留在隔离区", "Update the server; the data is kept in quarantine")
+
+
+class BadSignature(Malformed):
+    code = "bad-signature"
+    message = Label("签名与内容不符", "The signature does not match the content")
+    hint = Label("数据已保留在隔离区，请管理员核查该设备", "The data is kept in quarantine; have the administrator check the device")
+
+
+class UntrustedNote(Malformed):
+    code = "untrusted-note"
+    message = Label("日志检查点没有可信签名：{detail}", "The log's checkpoint has no trusted signature: {detail}")
+    hint = Label("已停止同步，数据完好；请管理员核对服务器公钥", "Sync has stopped and the data is intact; have the administrator check the server's key")
+
+
+class TooLarge(Malformed):
+    code = "too-large"
+    message = Label("内容超过上限 {limit} 字节", "The content is larger than the limit of {limit} bytes")
+    hint = Label("请减小批量后重发", "Send it again in smaller batches")
+
+
+class UnsupportedEncoding(Malformed):
+    code = "unsupported-encoding"
+    message = Label("不支持的压缩方式 {encoding}", "The encoding {encoding} is not supported")
+    hint = Label("请使用 zstd、gzip 或不压缩", "Use zstd, gzip or no encoding")
+
+
+class DigestMismatch(Malformed):
+    code = "digest-mismatch"
+    message = Label("{what} 的校验值不符，传输中损坏或文件已变", "{what} does not match its digest: damaged on the way or changed")
+    hint = Label("请重新发送该部分；若仍不符，请核查原文件", "Send this part again; check the original file if it still differs")
+
+
+class BrokenFile(Malformed):
+    code = "broken-file"
+    message = Label("文件 {file} 无法读取：{detail}", "The file {file} cannot be read: {detail}")
+    hint = Label("原文件已保留；请重新拍摄或另选文件", "The original is kept; take it again or choose another file")
+
+
+class EmptyFile(Malformed):
+    code = "empty-file"
+    message = Label("文件 {file} 是空的（0 字节）", "The file {file} is empty (0 bytes)")
+    hint = Label("请重新拍摄或另选文件", "Take it again or choose another file")
+
+
+class BadRoster(Malformed):
+    code = "bad-roster"
+    message = Label("名册 {file} 无法读取：{detail}", "The roster {file} cannot be read: {detail}")
+    hint = Label("请用 UTF-8 的 CSV 或 XLSX，首行为表头", "Use CSV in UTF-8 or XLSX with a header row")
+
+
+class BadCourier(Malformed):
+    code = "bad-courier"
+    message = Label("携行文件 {file} 不完整或被改动：{detail}", "The courier file {file} is incomplete or was changed: {detail}")
+    hint = Label("请在原平板上重新导出", "Export it again on the tablet that made it")
+
+
+# --- Refused ---------------------------------------------------------------------------------------------------------
+
+
+class Refused(Problem):
+    code = "refused"
+    message = Label("不能这样做：{detail}", "This cannot be done: {detail}")
+    hint = Label("请按提示修改后再试", "Change it as said and try again")
+
+
+class NotFound(Refused):
+    code = "not-found"
+    message = Label("没有找到 {what}", "{what} was not found")
+    hint = Label("请核对编号", "Check the number")
+
+
+class NotAllowed(Refused):
+    code = "not-allowed"
+    message = Label("没有权限：{detail}", "Not permitted: {detail}")
+    hint = Label("请联系管理员授权", "Ask the administrator for the right")
+
+
+class NotAuthenticated(Refused):
+    code = "not-authenticated"
+    message = Label("设备凭证无效或已过期", "The device's credentials are not valid")
+    hint = Label("数据仍在平板上；请联系管理员重新登记", "The data is still on the tablet; ask the administrator to enrol it again")
+
+
+class DeviceRevoked(Refused):
+    code = "device-revoked"
+    message = Label("这台平板已被停用", "This tablet has been revoked")
+    hint = Label("未上传的内容仍可上传待核；请交回管理员", "What is not uploaded can still be sent for review; return the tablet")
+
+
+class CodeNotValid(Refused):
+    code = "enrolment-code-not-valid"
+    message = Label("登记码无效：不存在、已使用或已过期", "The enrolment code is not valid: unknown, used or expired")
+    hint = Label("请向管理员索取新的登记码", "Ask the administrator for a new code")
+
+
+class PartConflict(Refused):
+    code = "part-conflict"
+    message = Label("第 {part} 部分已收到，内容不同", "Part {part} was received before with other bytes")
+    hint = Label("请核查原文件后重新开始上传", "Check the original file and start the upload again")
+
+
+class PartsMissing(Refused):
+    code = "parts-missing"
+    message = Label("还缺 {missing} 个部分", "{missing} parts are still missing")
+    hint = Label("请补传后再完成", "Send them, then complete the upload")
+
+
+class WrongPin(Refused):
+    code = "wrong-pin"
+    message = Label("PIN 不正确", "The PIN is not right")
+    hint = Label("请 {wait} 秒后再试；数据完好", "Try again in {wait} seconds; the data is intact")
+
+
+class Locked(Refused):
+    code = "locked"
+    message = Label("平板已锁定", "The tablet is locked")
+    hint = Label("请运行 patrolbook unlock 并输入 PIN", "Run patrolbook unlock and enter the PIN")
+
+
+class NotEnrolled(Refused):
+    code = "not-enrolled"
+    message = Label("这台平板还没有登记", "This tablet is not enrolled yet")
+    hint = Label("请运行 patrolbook enrol，并输入管理员给的登记码", "Run patrolbook enrol with the code from the administrator")
+
+
+class DiskFull(Refused):
+    code = "disk-full"
+    message = Label("磁盘空间不足：{where}", "There is no space left on {where}")
+    hint = Label("已保存的内容完好；请腾出空间后重试", "What was saved is intact; free some space and try again")
+
+
+class BrokenStore(Refused):
+    code = "broken-store"
+    message = Label("数据库文件 {file} 已损坏：{detail}", "The database file {file} is damaged: {detail}")
+    hint = Label("不要删除；请运行 patrolbook rescue 导出可读部分，或从备份恢复", "Do not delete it; run patrolbook rescue to export what can be read, or restore a backup")
+
+
+class NotReady(Refused):
+    code = "not-ready"
+    message = Label("还不能{action}：{detail}", "Not ready to {action}: {detail}")
+    hint = Label("请补齐后再试", "Complete it and try again")
+
+
+class Stale(Refused):
+    code = "stale"
+    message = Label("{what} 已被他人更改", "{what} has been changed by somebody else")
+    hint = Label("请刷新后再决定；您的输入没有丢失", "Look again and decide; nothing that you typed is lost")
+
+
+# --- Diverged --------------------------------------------------------------------------------------------------------
+
+
+class Diverged(Problem):
+    code = "diverged"
+    message = Label("两边的历史不一致", "The two sides no longer share a history")
+    hint = Label("程序会自动重新对齐", "The program realigns by itself")
+
+
+class EpochChanged(Diverged):
+    code = "epoch-changed"
+    message = Label("服务器数据曾被恢复，正在重新对齐", "The server was restored from a backup; realigning")
+    hint = Label("平板会重新提交它保留的全部变更", "The tablet offers everything that it kept again")
+
+
+class ReplicaForked(Diverged):
+    code = "replica-forked"
+    message = Label("这份数据库曾被恢复或复制", "This database was restored or cloned")
+    hint = Label("平板会改用新的副本编号并继续，不丢内容", "The tablet continues under a new replica id; nothing is lost")
+
+
+class CursorExpired(Diverged):
+    code = "cursor-expired"
+    message = Label("离线太久，范围 {bucket} 需要重新下载", "Offline for too long: {bucket} must be filled again")
+    hint = Label("平板会自动重新下载", "The tablet fills it again by itself")
+
+
+class LogInconsistent(Diverged):
+    code = "log-inconsistent"
+    message = Label("服务器日志与平板所见不一致，已停止同步", "The server's log contradicts what this tablet saw; sync has stopped")
+    hint = Label("请立即报告上级；平板上的数据完好", "Report this at once; the data on the tablet is intact")
+
+
+# --- Unavailable -----------------------------------------------------------------------------------------------------
+
+
+class Unavailable(Problem):
+    code = "unavailable"
+    message = Label("暂时连不上服务器：{detail}", "The server cannot be reached now: {detail}")
+    hint = Label("数据已保存在平板上，稍后自动重试", "The data is saved on the tablet; it will be tried again")
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds that the other side asked to wait, where it said so."""
+        value = self.facts.get("retry_after")
+        return float(value) if value is not None else None
+
+
+class Overloaded(Unavailable):
+    code = "overloaded"
+    message = Label("服务器繁忙", "The server is busy")
+
+
+def _tree(root: type[Problem]) -> list[type[Problem]]:
+    return [root, *(one for child in root.__subclasses__() for one in _tree(child))]
+
+
+def by_code() -> dict[str, type[Problem]]:
+    """Every problem by its code; two classes with one code would be a bug and raise ValueError."""
+    found: dict[str, type[Problem]] = {}
+    for one in _tree(Problem):
+        if found.setdefault(one.code, one) is not one:
+            raise ValueError(f"two problems share the code {one.code!r}")
+    return found

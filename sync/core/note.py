@@ -1,0 +1,280 @@
+"""Signed notes and checkpoints: the form in which a log says "I have this many leaves, with this root".
+
+Formats: c2sp.org/signed-note, c2sp.org/tlog-checkpoint and, for witnesses, the Ed25519 form of
+c2sp.org/tlog-cosignature. A signed checkpoint:
+
+    fi.example/prov-log-1
+    42
+    YQpsGYhX0pJRdH5XkU0f1SubYu48mdieZqZIvav55wg=
+
+    — fi.example/prov-log-1 gJUwj+pA…
+
+The first three lines are the body, which the signatures cover; each signature line names its key. Keys are
+the raw 32 bytes of RFC 8032: a private seed to sign, a public key to verify.
+
+Every value has one written form only. A text that says the same in another way (base64 with stray bits, a
+number with a leading zero, another line end) is refused, so two people who compare notes compare bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from hashlib import sha256
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from sync.core.errors import Malformed, UntrustedNote
+
+MAX_NOTE_BYTES = 128 * 1024
+MAX_SIGNATURES = 32
+"""The format asks for at least 16, and a post-quantum one of 5 kB still fits `MAX_NOTE_BYTES` so often."""
+MAX_ORIGIN_BYTES = 255
+MAX_NUMBER = 2**63 - 1
+
+ROOT_BYTES = 32
+KEY_ID_BYTES = 4
+TIMESTAMP_BYTES = 8
+
+_DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}")
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")  # all but newline
+_DASH = "— "
+
+
+# ---- checkpoints -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The state of the log `origin`: its number of leaves and its 32-byte root.
+
+    :raises Malformed: a value that the written form has no place for
+    """
+
+    origin: str
+    size: int
+    root: bytes
+
+    def __post_init__(self) -> None:
+        encoded = _encoded(self.origin)
+        if not encoded or b"\n" in encoded or len(encoded) > MAX_ORIGIN_BYTES:
+            raise Malformed(detail="the checkpoint's origin")
+        if not 0 <= self.size <= MAX_NUMBER:
+            raise Malformed(detail="the checkpoint's size")
+        if len(self.root) != ROOT_BYTES:
+            raise Malformed(detail="the checkpoint's root")
+
+
+def checkpoint_body(checkpoint: Checkpoint) -> str:
+    """The text that gets signed: three lines, each ended by a newline."""
+    return f"{checkpoint.origin}\n{checkpoint.size}\n{_base64(checkpoint.root)}\n"
+
+
+def parse_checkpoint(body: str) -> Checkpoint:
+    """The checkpoint that `checkpoint_body` wrote as `body`.
+
+    Extension lines, which the format allows and discourages, are refused: none of our logs writes any.
+
+    :raises Malformed: any other text
+    """
+    lines = body.split("\n")
+    if len(lines) != 4 or lines[3]:
+        raise Malformed(detail="a checkpoint has three lines")
+    return Checkpoint(origin=lines[0], size=_number(lines[1]), root=_bytes(lines[2]))
+
+
+# ---- keys --------------------------------------------------------------------------------------------------
+
+
+class SignatureType(IntEnum):
+    """The byte by which a key id says how its key signs."""
+
+    ED25519 = 0x01
+    COSIGNATURE = 0x04
+    """A witness's Ed25519 signature over the body and the time at which it saw no newer checkpoint."""
+
+
+def key_id(name: str, public_key: bytes, signature_type: SignatureType = SignatureType.ED25519) -> bytes:
+    """The four bytes that, with its name, say which key signed. Not a proof of anything: too short."""
+    return sha256(f"{name}\n".encode() + bytes([signature_type]) + public_key).digest()[:KEY_ID_BYTES]
+
+
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """A trusted key: its name, its 32 bytes, and how it signs.
+
+    :raises ValueError: a name that no note can carry, or a key that is not 32 bytes long
+    """
+
+    name: str
+    public_key: bytes
+    type: SignatureType = SignatureType.ED25519
+
+    def __post_init__(self) -> None:
+        if not _is_key_name(self.name):
+            raise ValueError(f"not a key name: {self.name!r}")
+        Ed25519PublicKey.from_public_bytes(self.public_key)
+
+    @property
+    def id(self) -> bytes:
+        return key_id(self.name, self.public_key, self.type)
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A verified signature: whose it is and, for a witness, when it was made (seconds since 1970, UTC)."""
+
+    name: str
+    type: SignatureType
+    time: int | None = None
+
+
+# ---- notes -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedNote:
+    """A checkpoint and who is known to have signed it, in the order of the note.
+
+    One known signature is enough to open a note. Whether these signers are *enough* (the log itself, so many
+    witnesses) and whether the origin is the expected log is the reader's to decide.
+    """
+
+    checkpoint: Checkpoint
+    signatures: tuple[Signature, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(signature.name for signature in self.signatures)
+
+
+def signature_line(body: str, name: str, seed: bytes) -> str:
+    """The line that the key `name` adds below `body`; `seed` is its 32-byte private key.
+
+    :raises Malformed: a body that no note can carry
+    :raises ValueError: a name that no note can carry, or a seed that is not 32 bytes long
+    """
+    if not body.endswith("\n"):
+        raise Malformed(detail="a note is text, an empty line and signatures")
+    key = Ed25519PrivateKey.from_private_bytes(seed)
+    verifier = Verifier(name, key.public_key().public_bytes_raw())
+    return f"{_DASH}{name} {_base64(verifier.id + key.sign(_encoded(body)))}\n"
+
+
+def sign_note(body: str, name: str, signer: bytes) -> str:
+    """`body` as a note signed by the key `name`; `signer` is its 32-byte private key.
+
+    A second signature (a new key beside the old one) is one more `signature_line` at the end.
+    """
+    return f"{body}\n{signature_line(body, name, signer)}"
+
+
+def open_note(text: str, verifiers: Iterable[Verifier]) -> OpenedNote:
+    """The checkpoint in `text`, once its signatures have been verified.
+
+    :raises Malformed: not a note, or not one of a checkpoint
+    :raises UntrustedNote: see `verify_note`
+    """
+    body, signatures = verify_note(text, verifiers)
+    return OpenedNote(parse_checkpoint(body), signatures)
+
+
+def verify_note(text: str, verifiers: Iterable[Verifier]) -> tuple[str, tuple[Signature, ...]]:
+    """The body of any signed note, and the signatures of known keys. Those of other keys are passed over.
+
+    :raises Malformed: not a note
+    :raises UntrustedNote: no known key has signed, one has signed wrongly, or one has signed twice
+    """
+    known = {(verifier.name, verifier.id): verifier for verifier in verifiers}
+    body, lines = _split(text)
+    found: dict[tuple[str, bytes], Signature] = {}
+    for line in lines:
+        name, blob = _read_line(line)
+        key = name, blob[:KEY_ID_BYTES]
+        if verifier := known.get(key):
+            if key in found:
+                raise UntrustedNote(detail=f"{name} signed twice")
+            found[key] = _verified(verifier, body, blob[KEY_ID_BYTES:])
+    if not found:
+        raise UntrustedNote(detail="none of the signers is known")
+    return body, tuple(found.values())
+
+
+def _verified(verifier: Verifier, body: str, signature: bytes) -> Signature:
+    message, time = _encoded(body), None
+    if verifier.type is SignatureType.COSIGNATURE:
+        time = int.from_bytes(signature[:TIMESTAMP_BYTES], "big")
+        signature = signature[TIMESTAMP_BYTES:]
+        message = f"cosignature/v1\ntime {time}\n".encode() + message
+    try:
+        Ed25519PublicKey.from_public_bytes(verifier.public_key).verify(signature, message)
+    except InvalidSignature:
+        raise UntrustedNote(detail=f"the signature of {verifier.name} is wrong") from None
+    if time is not None and time > MAX_NUMBER:
+        raise UntrustedNote(detail=f"the time of {verifier.name} is out of range")
+    return Signature(verifier.name, verifier.type, time)
+
+
+# ---- the one written form ----------------------------------------------------------------------------------
+
+
+def _split(text: str) -> tuple[str, list[str]]:
+    """The body (with its last newline) and the signature lines (without theirs)."""
+    if len(_encoded(text)) > MAX_NOTE_BYTES:
+        raise Malformed(detail=f"a note of more than {MAX_NOTE_BYTES} bytes")
+    body, blank, rest = text.rpartition("\n\n")
+    if not blank or not rest.endswith("\n"):
+        raise Malformed(detail="a note is text, an empty line and signatures")
+    lines = rest[:-1].split("\n")  # splitlines() would cut at U+2028 and its like, too
+    if len(lines) > MAX_SIGNATURES:
+        raise Malformed(detail=f"a note with more than {MAX_SIGNATURES} signatures")
+    return body + "\n", lines
+
+
+def _read_line(line: str) -> tuple[str, bytes]:
+    """A signature line's key name and its bytes: key id, then signature."""
+    name, _, blob = line.removeprefix(_DASH).partition(" ")
+    if not line.startswith(_DASH) or not _is_key_name(name):
+        raise Malformed(detail="a note's signature line")
+    raw = _bytes(blob)
+    if len(raw) <= KEY_ID_BYTES:
+        raise Malformed(detail="a note's signature line")
+    return name, raw
+
+
+def _is_key_name(name: str) -> bool:
+    return bool(name) and not any(sign.isspace() or sign < " " or sign == "+" for sign in name)
+
+
+def _encoded(text: str) -> bytes:
+    """UTF-8 of `text`, which has no control characters but newline, and no lone surrogates."""
+    if _CONTROL.search(text):
+        raise Malformed(detail="a control character in a note")
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise Malformed(detail="a note is valid Unicode") from None
+
+
+def _number(text: str) -> int:
+    if not _DECIMAL.fullmatch(text):
+        raise Malformed(detail="a number is decimal digits without leading zeros")
+    return int(text)
+
+
+def _base64(raw: bytes) -> str:
+    return b64encode(raw).decode("ascii")
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        raw = b64decode(text, validate=True)
+    except ValueError:
+        raise Malformed(detail="not base64 in its only form") from None
+    if _base64(raw) != text:
+        raise Malformed(detail="not base64 in its only form")
+    return raw

@@ -1,0 +1,272 @@
+"""What the server decides by rule: the disposition of a change on arrival, and the values that the county settles.
+
+Nothing a person captured is refused. A change is accepted, parked (understood, but a person must decide: locked
+record, lost scope, stale step, unmet guard) or quarantined (invalid or unknown to this server). All three are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, NamedTuple
+
+from schemas.base import DESK_ROLES, Invalid, RecordSchema
+from schemas.labels import Label
+from schemas.workflow import Transition, Workflow
+from sync.core.change import Change
+from sync.core.fold import State, Status, contested, overlay, values_of
+
+SYSTEM = "system"
+
+
+class Rights(NamedTuple):
+    """What the author could do when the change was made."""
+
+    role: str
+    areas: tuple[str, ...]  # division code prefixes; "" is everywhere
+    revoked: bool = False
+
+    def covers(self, area: str) -> bool:
+        return any(area.startswith(prefix) for prefix in self.areas)
+
+
+class Disposition(NamedTuple):
+    """What the server did with a change. `reason` is a stable code; `detail` is for people."""
+
+    status: Status
+    reason: str = ""
+    field: str = ""
+    detail: Label = Label("", "")
+
+
+ACCEPTED = Disposition("accepted")
+
+
+class Facts(NamedTuple):
+    """What a guard may ask beyond the record itself."""
+
+    missing_blobs: Callable[[Collection[str]], Collection[str]]  # of these SHA-256, those not held
+
+
+def dispose(
+    change: Change,
+    schema: type[RecordSchema] | None,
+    state: State | None,
+    rights: Rights,
+    facts: Facts,
+) -> Disposition:
+    """The disposition of a change that reached a record in this state. Quarantine is looked at before parking."""
+    if schema is None:
+        return Disposition("quarantined", "unknown-kind", "kind", Label("未知的记录类型", "unknown kind of record"))
+    if state is not None and state.live and state.kind != change.kind:
+        return _quarantine("invalid-field", "kind", Label("与记录的类型不符", "differs from the kind of the record"))
+    invalid = _check_values(change, schema)
+    if invalid is not None:
+        return invalid
+    return _permission(change, schema, state, rights) or _lock(change, schema, state) or _steps(
+        change, schema, state, rights, facts
+    ) or ACCEPTED
+
+
+def settle(state: State, schema: type[RecordSchema]) -> dict[str, tuple[Any, list[str]]]:
+    """The values that the county decides by rule: path → (value, parents), to be written as a change of the server.
+
+    On an authority path where exactly one of the concurrent values comes from a desk, that value stands.
+    """
+    settled: dict[str, tuple[Any, list[str]]] = {}
+    for path in contested(state, schema.merge_of):
+        if schema.merge_of(path) != "authority":
+            continue
+        from_desk = [c for c in state.live[path] if state.acts[c].role in DESK_ROLES]
+        if len(from_desk) == 1:
+            settled[path] = (state.live[path][from_desk[0]], state.ids(path))
+    return settled
+
+
+def unmet(transition: Transition, state: State, schema: type[RecordSchema], facts: Facts) -> Label | None:
+    """The first guard of a step that the merged record does not meet; None where all are met."""
+    for name in transition.requires:
+        problem = GUARDS[name](state, schema, facts)
+        if problem is not None:
+            return problem
+    return None
+
+
+# --- Disposing -------------------------------------------------------------------------------------------------------
+
+
+def _quarantine(reason: str, field: str, detail: Label) -> Disposition:
+    return Disposition("quarantined", reason, field, detail)
+
+
+def _park(reason: str, field: str, detail: Label) -> Disposition:
+    return Disposition("parked", reason, field, detail)
+
+
+def _check_values(change: Change, schema: type[RecordSchema]) -> Disposition | None:
+    check = schema.check_path
+    try:
+        for path, written in change.set.items():
+            if not check(path, written["value"]) and change.schema <= schema.version:
+                return _quarantine("unknown-field", path, Label("没有这个字段", "there is no such field"))
+    except Invalid as invalid:
+        return _quarantine("invalid-field", invalid.path, invalid.problem)
+    return None
+
+
+def _permission(
+    change: Change, schema: type[RecordSchema], state: State | None, rights: Rights
+) -> Disposition | None:
+    if rights.role == SYSTEM:
+        return None
+    if rights.revoked:
+        return _park("revoked", "", Label("设备已停用", "the device was revoked"))
+    desk = rights.role in DESK_ROLES
+    if change.decision is not None and not desk:
+        return _park("not-permitted", "decision", Label("只有县级人员可以裁决", "only staff decide"))
+    if rights.role not in schema.makers:
+        return _park("not-permitted", "", Label("该角色不能填写这种记录", "this role does not write this kind of record"))
+    for path in _reserved(change, schema):
+        field = schema.field_of(path)
+        if field is not None and (field.writer == "system" or not desk):
+            return _park("not-permitted", path, Label("该字段由县级填写", "this field is written by staff"))
+    for area in _areas(change, schema, state):
+        if not rights.covers(area):
+            return _park("scope", schema.area_field or "", Label(f"不在授权区划内：{area}", f"outside the granted area: {area}"))
+    return None
+
+
+def _reserved(change: Change, schema: type[RecordSchema]) -> list[str]:
+    reserved = schema.plan().reserved
+    return [path for path in change.set if path.partition("/")[0] in reserved] if reserved else []
+
+
+def _areas(change: Change, schema: type[RecordSchema], state: State | None) -> Iterable[str]:
+    """The areas that a change touches: where the record is, and where the change puts it."""
+    name = schema.area_field
+    if name is None:
+        return ()
+    here = list(state.live.get(name, {}).values()) if state is not None else []
+    there = [change.value(name)] if name in change.set else []
+    return {area for area in [*here, *there] if isinstance(area, str)}
+
+
+def _lock(change: Change, schema: type[RecordSchema], state: State | None) -> Disposition | None:
+    workflow = schema.workflow
+    if workflow is None or state is None or change.decision is not None:
+        return None
+    own = schema.status_path()
+    if not any(workflow.locked(status) for status in state.live.get(own or "", {}).values()):
+        return None
+    for path in change.set:
+        if path != own and not workflow.open_path(path):
+            return _park("locked", path, Label("记录已锁定（已审核或归档）", "the record is locked (approved or archived)"))
+    return None
+
+
+def _steps(
+    change: Change, schema: type[RecordSchema], state: State | None, rights: Rights, facts: Facts
+) -> Disposition | None:
+    workflow = schema.workflow
+    if workflow is None or change.decision is not None:
+        return None
+    path = schema.status_path()
+    if path is None or path not in change.set:
+        return None
+    return _step(path, change, workflow, schema, state, rights, facts)
+
+
+def _step(
+    path: str,
+    change: Change,
+    workflow: Workflow,
+    schema: type[RecordSchema],
+    state: State | None,
+    rights: Rights,
+    facts: Facts,
+) -> Disposition | None:
+    target = change.value(path)
+    live = state.live.get(path, {}) if state is not None else {}
+    if not live:
+        if target == workflow.initial:
+            return None
+        return _park("stale", path, Label("记录应从初始状态开始", "a record begins with its initial status"))
+    now = set(live.values())
+    if now == {target}:
+        return None  # two people took the same step: they agree
+    if set(change.parents(path)) != set(live) or len(now) != 1:
+        return _park("stale", path, Label("状态已被他人更改", "the status was moved on by somebody else"))
+    step = workflow.step(next(iter(now)), target)
+    if step is None:
+        return _park("stale", path, Label("不能走这一步", "there is no such step"))
+    if rights.role != SYSTEM and rights.role not in step.roles:
+        return _park("not-permitted", path, Label("该角色不能走这一步", "this role may not take this step"))
+    assert state is not None  # live is not empty
+    problem = unmet(step, _with(state, change), schema, facts)
+    return _park("guard", path, problem) if problem is not None else None
+
+
+def _with(state: State, change: Change) -> State:
+    """The record as it would be with the change: a step may bring what its guard asks for."""
+    return overlay(state, [change])
+
+
+# --- Guards ----------------------------------------------------------------------------------------------------------
+
+
+def _required(state: State, schema: type[RecordSchema], facts: Facts) -> Label | None:
+    values = values_of(state, schema.merge_of)
+    for name, field in schema.fields_by_name().items():
+        if field.required and values.get(name) is None:
+            return Label(f"缺少“{field.label.zh}”", f"{field.label.en} is missing")
+    return None
+
+
+def _no_conflict(state: State, schema: type[RecordSchema], facts: Facts) -> Label | None:
+    paths = contested(state, schema.merge_of)
+    if paths:
+        return Label(f"有未解决的冲突：{'、'.join(paths)}", f"open conflict on {', '.join(paths)}")
+    if state.parked:
+        return Label("有待处理的后到变更", "late changes are waiting for a decision")
+    return None
+
+
+def _blobs_held(state: State, schema: type[RecordSchema], facts: Facts) -> Label | None:
+    missing = facts.missing_blobs(blobs_of(state))
+    return Label(f"还有 {len(missing)} 个文件没有收到", f"{len(missing)} files have not arrived") if missing else None
+
+
+def _signed(state: State, schema: type[RecordSchema], facts: Facts) -> Label | None:
+    if any(path.startswith("signatures/") for path in state.live):
+        return None
+    return Label("没有签字", "nobody has signed")
+
+
+def _two_officers(state: State, schema: type[RecordSchema], facts: Facts) -> Label | None:
+    """行政处罚法第四十二条: enforcement by at least two officers with a certificate; a lone patrol stays a patrol."""
+    values = values_of(state, schema.merge_of)
+    if values.get("mode") != "enforcement":
+        return None
+    present = [path for path, value in values.items() if path.startswith("officers/") and value is True]
+    if len(present) >= 2:
+        return None
+    return Label(f"执法检查须有两名持证人员，现有 {len(present)} 名", f"enforcement needs two officers, {len(present)} named")
+
+
+GUARDS: dict[str, Callable[[State, type[RecordSchema], Facts], Label | None]] = {
+    "required": _required,
+    "no_conflict": _no_conflict,
+    "blobs_held": _blobs_held,
+    "signed": _signed,
+    "two_officers": _two_officers,
+}
+
+
+def blobs_of(state: State) -> set[str]:
+    """The SHA-256 of every blob that the record names."""
+    named = {
+        value["sha256"]
+        for values in state.live.values()
+        for value in values.values()
+        if type(value) is dict and type(value.get("sha256")) is str
+    }
+    return named | {value for value in state.live.get("sha256", {}).values() if type(value) is str}

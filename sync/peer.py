@@ -1,0 +1,425 @@
+"""The verbs that every peer answers, and the shapes that go over.
+
+A peer is whoever a replica synchronises with: the county's server behind HTTP, or the same server's functions in one
+process. `tests/contract/test_peer.py` is one test for all of them. Answers are plain values; whatever a peer cannot or
+will not do it raises as a `sync.core.errors.Problem`, and everything that looks like a bad connection as `Unavailable`.
+
+Every verb may be repeated: an answer that was lost on the way is asked for again, and nothing happens twice.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Literal, NamedTuple, Protocol
+
+import orjson
+
+from schemas.base import DELETED
+from sync.core.change import canonical
+from sync.core.errors import Unavailable
+from sync.core.fold import Status, checksum
+
+Role = Literal["original", "preview", "thumbnail"]
+
+_PUT = b'"put":'
+
+
+# ---- greeting and enrolling --------------------------------------------------------------------------------
+
+
+class LogKey(NamedTuple):
+    """Which log the server keeps and the 32-byte Ed25519 key that signs its checkpoints."""
+
+    origin: str
+    key: bytes
+
+
+class Limits(NamedTuple):
+    """What a peer takes at once. Bytes, except `push_changes`."""
+
+    push_changes: int = 4000
+    push_bytes: int = 8 * 1024 * 1024
+    change_bytes: int = 1024 * 1024
+    pull_bytes: int = 1024 * 1024
+    part_bytes: int = 16 * 1024 * 1024
+    blob_bytes: int = 1 << 40
+
+    @classmethod
+    def of(cls, told: Mapping[str, int]) -> Limits:
+        """From what a server tells; limits that it does not name, or that we do not know, are left alone."""
+        return cls(**{name: told[name] for name in cls._fields if name in told})
+
+
+class Hello(NamedTuple):
+    """Who the peer is. `time_ms` is its clock in milliseconds since 1970, `schemas` kind → newest version it knows."""
+
+    epoch: str
+    time_ms: int
+    log: LogKey
+    limits: Limits = Limits()
+    schemas: Mapping[str, int] = {}
+
+
+class Person(NamedTuple):
+    id: str
+    name: str
+    role: str
+
+
+class Grant(NamedTuple):
+    """What a person may do where; `until` is a moment in UTC text or empty for no end."""
+
+    area: str
+    role: str
+    until: str = ""
+
+
+class Enrolment(NamedTuple):
+    """The answer to a one-time code."""
+
+    device: str
+    person: Person
+    grants: tuple[Grant, ...]
+    epoch: str
+    log: LogKey
+    time_ms: int
+
+
+ENROL_TAG = b"patrolbook/enrol/v1\0"
+
+
+def enrolment_proof_input(code: str, public_key: bytes) -> bytes:
+    """The bytes that a device signs to show that it holds the private half of the key that it enrols."""
+    return ENROL_TAG + code.encode() + public_key
+
+
+# ---- changes going up --------------------------------------------------------------------------------------
+
+
+class Run(NamedTuple):
+    """Consecutive changes of one replica: the first one's number and `prev`, and the signature of each."""
+
+    replica: str
+    n: int
+    prev: str
+    signatures: tuple[bytes, ...]
+
+
+class Batch(NamedTuple):
+    """Changes on their way: contents in the order of the runs, and their ids in the same order."""
+
+    epoch: str
+    runs: tuple[Run, ...]
+    contents: tuple[bytes, ...]
+    ids: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of content."""
+        return sum(map(len, self.contents))
+
+    def body(self) -> bytes:
+        """The batch as NDJSON: a line for the envelope, then one line of canonical content for each change."""
+        envelope = {
+            "epoch": self.epoch,
+            "runs": [
+                {"replica": r.replica, "n": r.n, "prev": r.prev, "sigs": [_base64(s) for s in r.signatures]}
+                for r in self.runs
+            ],
+        }
+        return b"\n".join([canonical(envelope), *self.contents, b""])
+
+
+class Result(NamedTuple):
+    """What the server did with one change, and where it stands.
+
+    record  the root of the record at that time; `rev` its revision that contains the change
+    bucket  where the record is, `at` its position in there
+    leaf    the change's index in the log; -1 where it has none
+    """
+
+    id: str
+    status: Status
+    record: str
+    rev: int
+    bucket: str
+    at: int
+    leaf: int = -1
+    duplicate: bool = False
+    reason: str = ""
+    field: str = ""
+    detail: str = ""
+
+
+class TailReceipt(NamedTuple):
+    """Proof that the new changes of a batch are the last leaves of the log with this checkpoint.
+
+    before    the size of the log before them; `frontier` its frontier (`sync.core.log`)
+    leaves    their ids in the order of the log
+    """
+
+    before: int
+    frontier: tuple[bytes, ...]
+    leaves: tuple[str, ...]
+    checkpoint: str
+
+
+class PushAnswer(NamedTuple):
+    epoch: str
+    results: tuple[Result, ...]
+    receipt: TailReceipt | None
+
+
+# ---- states coming down ------------------------------------------------------------------------------------
+
+
+class PullRequest(NamedTuple):
+    """`log_size`: the size of the newest checkpoint that the reader knows, None where it wants no proof."""
+
+    epoch: str
+    cursors: Mapping[str, str]
+    limit_bytes: int | None = None
+    log_size: int | None = None
+
+    def body(self) -> bytes:
+        asked: dict[str, Any] = {"epoch": self.epoch, "cursors": dict(self.cursors)}
+        if self.limit_bytes is not None:
+            asked["limit_bytes"] = self.limit_bytes
+        if self.log_size is not None:
+            asked["log"] = {"size": self.log_size}
+        return orjson.dumps(asked)
+
+
+class Put(NamedTuple):
+    """A record as merged, in a bucket. `content` is the exact bytes of its `State`, `sum` their checksum."""
+
+    id: str
+    kind: str
+    rev: int
+    content: bytes
+    sum: int
+    special: bool
+    bucket: str
+    position: int
+    members: tuple[str, ...] = ()
+
+
+class Gone(NamedTuple):
+    """A record left a bucket: `why` is moved or merged; `into` is the root that it was merged into."""
+
+    id: str
+    bucket: str
+    position: int
+    why: str = "moved"
+    into: str = ""
+
+
+class Consistency(NamedTuple):
+    """A newer checkpoint and the proof that its log extends the one whose size was asked about."""
+
+    checkpoint: str
+    proof: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a pull. To be applied in one transaction together with its cursors.
+
+    heads     bucket → its newest position
+    granted   buckets that the reader had no cursor for; `revoked` those that are no longer his
+    sums      only where `more` is false: bucket → (number of records, sum of their checksums)
+    """
+
+    epoch: str
+    time_ms: int
+    heads: Mapping[str, int]
+    granted: tuple[str, ...]
+    revoked: tuple[str, ...]
+    cursors: Mapping[str, str]
+    more: bool
+    sums: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    puts: Sequence[Put] = ()
+    gones: Sequence[Gone] = ()
+    log: Consistency | None = None
+
+    @classmethod
+    def read(cls, lines: Iterable[bytes]) -> Page:
+        """From the lines of the answer, each parsed once.
+
+        :raises Unavailable: cut short or garbled on the way; nothing of such a page may be applied
+        """
+        head: dict[str, Any] | None = None
+        end: dict[str, Any] | None = None
+        puts: list[Put] = []
+        gones: list[Gone] = []
+        try:
+            for line in lines:
+                item = orjson.loads(line)
+                if "put" in item:
+                    puts.append(_put(item["b"], item["q"], item["put"], line))
+                elif "gone" in item:
+                    gones.append(Gone(item["gone"], item["b"], item["q"], item.get("why", ""), item.get("into", "")))
+                elif "head" in item:
+                    head = item["head"]
+                elif "end" in item:
+                    end = item["end"]
+            if head is None or end is None:
+                raise Unavailable(detail="a page without its end")
+            return cls(
+                epoch=head["epoch"],
+                time_ms=head["time"],
+                heads=head["buckets"],
+                granted=tuple(head.get("granted", ())),
+                revoked=tuple(head.get("revoked", ())),
+                cursors=end["cursors"],
+                more=end["more"],
+                sums={bucket: (count, total) for bucket, (count, total) in end.get("sums", {}).items()},
+                puts=puts,
+                gones=gones,
+                log=_consistency(end.get("log")),
+            )
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+            raise Unavailable(detail=f"a page that cannot be read: {error!r}") from error
+
+
+def _put(bucket: str, position: int, state: dict[str, Any], line: bytes) -> Put:
+    content = line[line.index(_PUT) + len(_PUT) : line.rindex(b"}")]
+    return Put(state["id"], state["kind"], state["rev"], content, checksum(content), is_special(state), bucket, position,
+               tuple(state.get("members", ())))
+
+
+def is_special(state: Mapping[str, Any]) -> bool:
+    """Whether a decoded state has more to tell than one live value per path: a conflict, a deletion, waiting changes."""
+    live = state["live"]
+    return "parked" in state or DELETED in live or max(map(len, live.values()), default=0) > 1
+
+
+def _consistency(told: Mapping[str, Any] | None) -> Consistency | None:
+    return Consistency(told["checkpoint"], tuple(map(b64decode, told["consistency"]))) if told else None
+
+
+# ---- blobs -------------------------------------------------------------------------------------------------
+
+
+class BlobOffer(NamedTuple):
+    """What a replica has to give. `part_size` is a wish; the answer says what it will be."""
+
+    sha256: str
+    size: int
+    mime: str
+    part_size: int
+    role: Role = "original"
+    name: str = ""
+
+
+class BlobReceipt(NamedTuple):
+    """The server's proof that it holds a blob, having recomputed its hash: `act` is a leaf of the log.
+
+    act         canonical JSON text {"act":"blob-held","at","sha256","size","v":1}
+    leaf        its index; `proof` that it is in the log of `checkpoint`
+    """
+
+    act: str
+    leaf: int
+    proof: tuple[bytes, ...]
+    checkpoint: str
+
+
+class Upload(NamedTuple):
+    """An upload under way: the numbers of the parts that the peer has."""
+
+    upload: str
+    part_size: int
+    have: tuple[int, ...]
+
+
+class Held(NamedTuple):
+    """The peer holds the blob."""
+
+    receipt: BlobReceipt
+
+
+# ---- the verbs ---------------------------------------------------------------------------------------------
+
+
+class Traffic(NamedTuple):
+    """Bytes of bodies as they went over the line."""
+
+    sent: int = 0
+    received: int = 0
+
+
+class Peer(Protocol):
+    """Whoever a replica synchronises with."""
+
+    @property
+    def traffic(self) -> Traffic:
+        """What has gone over so far."""
+
+    def hello(self) -> Hello: ...
+
+    def enrol(self, code: str, public_key: bytes, name: str, model: str, proof: bytes) -> Enrolment:
+        """:raises CodeNotValid: unknown, used or expired"""
+
+    def register(self, replica: str) -> None:
+        """Make a replica of this device known.
+
+        :raises ReplicaForked: it belongs to another device
+        """
+
+    def push(self, batch: Batch) -> PushAnswer:
+        """Hand over changes. The answer has a result for each, in their order, whatever the server thinks of it.
+
+        :raises EpochChanged, ReplicaForked: nothing of the batch was taken
+        :raises TooLarge, Malformed: the batch as a whole; nothing of it was taken
+        """
+
+    def pull(self, request: PullRequest) -> Page:
+        """States since the cursors.
+
+        :raises EpochChanged, CursorExpired, DeviceRevoked:
+        """
+
+    def snapshot(self, bucket: str, into: BinaryIO) -> None:
+        """A whole bucket as a plain SQLite file.
+
+        Goes on where `into` ends, so a download that was cut continues. Returns only once the digest is right.
+
+        :raises NotFound: there is none; read the bucket page by page
+        :raises DigestMismatch: begin again with an empty file
+        """
+
+    def have(self, ids: Sequence[str]) -> list[str]:
+        """Which of these changes the peer lacks."""
+
+    def offer(self, blob: BlobOffer) -> Upload | Held: ...
+
+    def put_part(self, upload: str, number: int, content: bytes) -> None:
+        """:raises NotFound: the upload is unknown or over; PartConflict: other bytes came before; DigestMismatch"""
+
+    def upload(self, upload: str) -> Upload:
+        """:raises NotFound: the upload is unknown or over"""
+
+    def complete(self, upload: str) -> Held:
+        """:raises PartsMissing, NotFound: as `put_part`; DigestMismatch: the whole is not what was offered"""
+
+    def blob(self, sha256: str, width: int | None = None, start: int = 0) -> bytes:
+        """The bytes of a blob that a record in scope names, from `start`; of its thumbnail where `width` is given.
+
+        :raises NotFound:
+        """
+
+    def checkpoint(self) -> str:
+        """The newest signed note of the log."""
+
+    def inclusion(self, size: int, leaves: Sequence[int]) -> dict[int, tuple[bytes, ...]]:
+        """leaf → proof that it is in the log of that size."""
+
+    def consistency(self, old: int, new: int) -> tuple[bytes, ...]:
+        """Proof that the log of size `new` extends that of size `old`."""
+
+
+def _base64(raw: bytes) -> str:
+    return b64encode(raw).decode("ascii")
