@@ -80,9 +80,7 @@ def cities() -> list[Division]:
 def counties(city: str | None = None) -> list[Division]:
     """The 122 county-level divisions, by code, or those of one city (6-digit code)."""
     return [
-        found
-        for found in _divisions().values()
-        if found.parent not in ("", PROVINCE) and city in (None, found.parent)
+        found for found in _divisions().values() if found.parent not in ("", PROVINCE) and city in (None, found.parent)
     ]
 
 

@@ -193,9 +193,7 @@ class FaultProxy:
         with self._lock:
             self._faults.drop_after = n_bytes
 
-    def cut_before_answer(
-        self, action: Callable[[], object] | None = None, match: bytes | None = None
-    ) -> None:
+    def cut_before_answer(self, action: Callable[[], object] | None = None, match: bytes | None = None) -> None:
         """Lose the next answer to a request whose first line contains `match` (None: to any request). Once.
 
         The request is passed on whole. When the server begins to answer, so has committed what it was asked
@@ -400,9 +398,7 @@ class FaultProxy:
         with self._lock:
             self.fired.append(fault)
 
-    def _send(
-        self, connection: _Connection, sink: socket.socket, direction: _Direction, data: bytes
-    ) -> None:
+    def _send(self, connection: _Connection, sink: socket.socket, direction: _Direction, data: bytes) -> None:
         while data and not connection.broken.is_set():
             rate = self._faults.bytes_per_s
             # A twentieth of a second at a time, so that a change of rate or a break is soon felt.

@@ -141,7 +141,7 @@ class Text(RecordField):
     ):
         super().__init__(label, **kw)
         self.most = most
-        self.pattern = re.compile(rf"(?:{pattern})\Z") if pattern else None
+        self.pattern = re.compile(pattern) if pattern else None
         self.avoid = tuple(avoid)
         self.widget = "lines" if lines else "text"
 
@@ -150,7 +150,7 @@ class Text(RecordField):
             raise _Refused("应为文字", "expected text")
         if len(value) > self.most:
             raise _Refused(f"超过 {self.most} 个字", f"longer than {self.most} characters")
-        if self.pattern and value and not self.pattern.match(value):
+        if self.pattern and value and not self.pattern.fullmatch(value):
             raise _Refused("格式不对", "has the wrong form")
 
     def warnings(self, text: str) -> list[str]:

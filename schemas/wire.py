@@ -36,7 +36,7 @@ def said(description: str, **more: Any) -> dict[str, Any]:
     return {"description": description, **more}
 
 
-# --- Fields -------------------------------------------------------------------------------------------------
+# --- Fields -----------------------------------------------------------------------------------------------
 
 
 class Whole(fields.Integer):
@@ -106,7 +106,7 @@ class Answer(marshmallow.Schema):
         unknown = marshmallow.EXCLUDE
 
 
-# --- Meeting each other -------------------------------------------------------------------------------------
+# --- Meeting each other -----------------------------------------------------------------------------------
 
 
 class Log(Answer):
@@ -151,7 +151,7 @@ class EnrolRequest(Request):
 
     code = fields.String(
         required=True,
-        validate=[validate.Length(min=8, max=64), validate.Regexp(r"[A-Za-z0-9-]+\Z")],
+        validate=[validate.Length(min=8, max=64), validate.Regexp(r"[A-Za-z0-9 -]+\Z")],
         metadata=said("One-time enrolment code from the administrator"),
     )
     key = Base64(length=KEY_BYTES, required=True, metadata=said("Ed25519 public key of the device"))
@@ -203,7 +203,7 @@ class Replica(Request):
     replica = _id("Id that the tablet chose, a UUID")
 
 
-# --- Push ---------------------------------------------------------------------------------------------------
+# --- Push -------------------------------------------------------------------------------------------------
 
 
 class Run(Request):
@@ -265,7 +265,7 @@ class PushAnswer(Answer):
     log = fields.Nested(TailReceipt, required=True, metadata=said("Receipt for all new changes at once"))
 
 
-# --- Pull ---------------------------------------------------------------------------------------------------
+# --- Pull -------------------------------------------------------------------------------------------------
 
 
 class LogSize(Request):
@@ -356,7 +356,7 @@ class HaveAnswer(Answer):
     )
 
 
-# --- Blobs --------------------------------------------------------------------------------------------------
+# --- Blobs ------------------------------------------------------------------------------------------------
 
 
 class BlobDeclaration(Request):
@@ -416,7 +416,7 @@ class BlobHeld(Answer):
     receipt = fields.Nested(Receipt, required=True, metadata=said("Proof that it holds them"))
 
 
-# --- The log ------------------------------------------------------------------------------------------------
+# --- The log ----------------------------------------------------------------------------------------------
 
 
 class InclusionRequest(Request):
@@ -453,7 +453,7 @@ class ConsistencyAnswer(Answer):
     proof = _hashes("Consistency proof between the two sizes")
 
 
-# --- Errors -------------------------------------------------------------------------------------------------
+# --- Errors -----------------------------------------------------------------------------------------------
 
 
 class ProblemBody(marshmallow.Schema):

@@ -148,7 +148,7 @@ def resolve(
     with desk.database.write() as conn:
         row = _find(conn, prefix)
         state = _live(conn, [row.record]).get(row.record)
-        if row.kind not in ("hard", "delete_edit") or state is None:
+        if row.kind not in ("values", "delete_edit") or state is None:
             raise Refused(detail=Label("这类事项请用“采纳”或“关闭”", "admit or close this kind of conflict instead"))
         live = state.live.get(row.path, {})
         parents = [id for id in (seen or live) if id in live]

@@ -166,7 +166,14 @@ class Sequencer:
         self._new[id] = entry
         for written in change.set.values():
             for parent in written["parents"]:
-                self._edges.append((parent, id))
+                self._names(parent, id)
+        for target in change.targets:
+            self._names(target, id)
+
+    def _names(self, older: str, id: str) -> None:
+        """Remember that a change names an older one: should that still arrive, only a fold can tell what counts."""
+        self._edges.append((older, id))
+        self._early.add(older)
 
     def _merge(self, entry: Entry) -> None:
         change = entry.change
@@ -185,9 +192,8 @@ class Sequencer:
 
     def _refold(self, change: Change) -> None:
         """Fold everything that was ever kept of the record and of what it was ever merged with."""
-        decision = change.decision or {}
-        if decision.get("do") == "merge":
-            journal.insert_links(self.conn, [(change.record, decision["other"])])
+        others = self._connected_by(change) - {change.record}
+        journal.insert_links(self.conn, [(change.record, other) for other in sorted(others)])
         members = journal.connected(self.conn, {change.record})
         kept = journal.entries(self.conn, members)
         waiting = [entry for member in members for entry in self._by_record.get(member, ())]
@@ -209,6 +215,19 @@ class Sequencer:
                              if m in self._records and self._records[m].stored is not None), default=0)  # fmt: skip
             record.state = state
             record.touched = True
+
+    def _connected_by(self, change: Change) -> set[str]:
+        """The records that a change ties to its own: by merging, or by a decision on a change kept under another."""
+        decision = change.decision or {}
+        if decision.get("do") == "merge":
+            return {decision["other"]}
+        found = {kept.record for kept in journal.known(self.conn, change.targets).values()}
+        found |= {self._new[id].change.record for id in change.targets if id in self._new}
+        if change.id in self._early:
+            found |= journal.deciding(self.conn, change.id)
+            waiting = [self._new[child].change for older, child in self._edges if older == change.id]
+            found |= {one.record for one in waiting if change.id in one.targets}
+        return found
 
     def _settle_by_rule(self, before: int) -> None:
         """Write the values that the county decides by rule as ordinary changes of the server."""

@@ -14,8 +14,6 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection
-
 from schemas.labels import Label
 from server.access.rights import Scope
 from server.config import Settings
@@ -23,7 +21,7 @@ from server.keys import ServerKeys
 from server.storage import blobs, merkle
 from server.storage.blobfiles import BlobFiles
 from server.storage.blobs import Blob, Upload
-from server.storage.database import Database
+from server.storage.database import Connection, Database
 from sync.core.change import canonical
 from sync.core.errors import DigestMismatch, InvalidField, NotFound, PartConflict, PartsMissing
 from sync.core.parts import PartPlan
@@ -56,16 +54,8 @@ def announce(depot: Depot, device: str, scope: Scope, claim: Mapping[str, Any], 
             held = blobs.get(conn, sha256)
             if held is not None:
                 return {"held": True, "receipt": receipt(depot, conn, held, now)}
-    if known is None or known.completed is not None:
-        part_size = min(claim["part_size"], depot.settings.body_bytes)
-        PartPlan(size, part_size)  # raises InvalidField
-        known = Upload(PREFIX + depot.keys.new_id(now), device, sha256, size, claim["mime"], part_size,
-                       claim["role"], claim["name"], now, None)  # fmt: skip
-        with depot.database.write() as conn:
-            known = blobs.upload_of(conn, device, sha256) or known  # the same request may be under way twice
-            if known.begun == now and blobs.upload(conn, known.id) is None:
-                blobs.begin(conn, known)
-    return {"upload": known.id, "part_size": known.part_size, "have": depot.files.parts(known.id)}
+    upload = known if known is not None and known.completed is None else _begin(depot, device, claim, now)
+    return {"upload": upload.id, "part_size": upload.part_size, "have": depot.files.parts(upload.id)}
 
 
 def find(depot: Depot, device: str, id: str) -> Upload:
@@ -158,6 +148,21 @@ def expire(depot: Depot, now: int) -> list[str]:
             depot.files.drop_parts(folder)
     depot.files.sweep(now - 86_400_000)
     return dropped
+
+
+def _begin(depot: Depot, device: str, claim: Mapping[str, Any], now: int) -> Upload:
+    part_size = min(claim["part_size"], depot.settings.body_bytes)
+    PartPlan(claim["size"], part_size)  # raises InvalidField
+    new = Upload(
+        PREFIX + depot.keys.new_id(now), device, claim["sha256"], claim["size"], claim["mime"], part_size,
+        claim["role"], claim["name"], now, None,
+    )  # fmt: skip
+    with depot.database.write() as conn:
+        other = blobs.upload_of(conn, device, new.sha256)  # the same request may be under way twice
+        if other is not None and other.completed is None:
+            return other
+        blobs.begin(conn, new)
+    return new
 
 
 def _assemble(depot: Depot, upload: Upload) -> None:

@@ -4,7 +4,7 @@ A courier is a ZIP file whose members are stored, not compressed:
 
     changes.ndjson   two lines for each change: its envelope {"n","prev","replica","sig"}, then its exact content
     blobs/<sha256>   the original bytes
-    manifest.json    canonical JSON: who made it and when, every member with size and SHA-256, and what could not be read
+    manifest.json    canonical JSON: who made it and when, every member with size and SHA-256, what could not be read
     manifest.sig     Ed25519 of the device over "patrolbook/courier/v1\\0" ‖ manifest.json
 
 A member that the manifest does not list is as wrong as one that is missing. Taking the same courier twice changes
@@ -119,7 +119,7 @@ class Taker(Protocol):
         """Whether the blob is here, so that its bytes need not be read again."""
 
     def take_blob(self, sha256: str, stream: BinaryIO) -> None:
-        """Store a blob. Reading to the end raises BadCourier where the bytes are not those of the name: keep nothing."""
+        """Store a blob. Reading to its end raises BadCourier where the bytes are wrong: then keep nothing of it."""
 
     def take_changes(self, carried: list[Carried]) -> int:
         """Store changes with their envelopes, in one transaction; returns how many were not known before."""
@@ -441,7 +441,7 @@ def locking(out: BinaryIO, passphrase: str) -> Iterator[BinaryIO]:
 
     :raises Refused: the passphrase is empty
     """
-    import pyrage  # type: ignore[import-untyped]
+    import pyrage
 
     if not passphrase:
         raise Refused(detail=Label("口令不能为空", "a passphrase is needed"))

@@ -1,8 +1,9 @@
 """The verbs that every peer answers, and the shapes that go over.
 
-A peer is whoever a replica synchronises with: the county's server behind HTTP, or the same server's functions in one
-process. `tests/contract/test_peer.py` is one test for all of them. Answers are plain values; whatever a peer cannot or
-will not do it raises as a `sync.core.errors.Problem`, and everything that looks like a bad connection as `Unavailable`.
+A peer is whoever a replica synchronises with: the county's server behind HTTP, or the same server's functions in
+one process. `tests/contract/test_peer.py` is one test for all of them. Answers are plain values; whatever a peer
+cannot or will not do it raises as a `sync.core.errors.Problem`, and what looks like a bad connection as
+`Unavailable`.
 
 Every verb may be repeated: an answer that was lost on the way is asked for again, and nothing happens twice.
 """
@@ -53,7 +54,7 @@ class Limits(NamedTuple):
 
 
 class Hello(NamedTuple):
-    """Who the peer is. `time_ms` is its clock in milliseconds since 1970, `schemas` kind → newest version it knows."""
+    """Who the peer is. `time_ms`: its clock in milliseconds since 1970; `schemas`: kind → newest version."""
 
     epoch: str
     time_ms: int
@@ -121,7 +122,7 @@ class Batch(NamedTuple):
         return sum(map(len, self.contents))
 
     def body(self) -> bytes:
-        """The batch as NDJSON: a line for the envelope, then one line of canonical content for each change."""
+        """The batch as NDJSON: a line for the envelope, then the canonical content of each change."""
         envelope = {
             "epoch": self.epoch,
             "runs": [
@@ -286,12 +287,21 @@ class Page:
 
 def _put(bucket: str, position: int, state: dict[str, Any], line: bytes) -> Put:
     content = line[line.index(_PUT) + len(_PUT) : line.rindex(b"}")]
-    return Put(state["id"], state["kind"], state["rev"], content, checksum(content), is_special(state), bucket, position,
-               tuple(state.get("members", ())))
+    return Put(
+        state["id"],
+        state["kind"],
+        state["rev"],
+        content,
+        checksum(content),
+        is_special(state),
+        bucket,
+        position,
+        tuple(state.get("members", ())),
+    )
 
 
 def is_special(state: Mapping[str, Any]) -> bool:
-    """Whether a decoded state has more to tell than one live value per path: a conflict, a deletion, waiting changes."""
+    """Whether a decoded state may hold a conflict, a deletion or waiting changes: more than a value per path."""
     live = state["live"]
     return "parked" in state or DELETED in live or max(map(len, live.values()), default=0) > 1
 
@@ -370,7 +380,7 @@ class Peer(Protocol):
         """
 
     def push(self, batch: Batch) -> PushAnswer:
-        """Hand over changes. The answer has a result for each, in their order, whatever the server thinks of it.
+        """Hand over changes. The answer has a result for each, in their order, whatever the server thinks.
 
         :raises EpochChanged, ReplicaForked: nothing of the batch was taken
         :raises TooLarge, Malformed: the batch as a whole; nothing of it was taken
@@ -385,7 +395,7 @@ class Peer(Protocol):
     def snapshot(self, bucket: str, into: BinaryIO) -> None:
         """A whole bucket as a plain SQLite file.
 
-        Goes on where `into` ends, so a download that was cut continues. Returns only once the digest is right.
+        Goes on where `into` ends, so a download that was cut continues. Returns once the digest is right.
 
         :raises NotFound: there is none; read the bucket page by page
         :raises DigestMismatch: begin again with an empty file
@@ -397,16 +407,23 @@ class Peer(Protocol):
     def offer(self, blob: BlobOffer) -> Upload | Held: ...
 
     def put_part(self, upload: str, number: int, content: bytes) -> None:
-        """:raises NotFound: the upload is unknown or over; PartConflict: other bytes came before; DigestMismatch"""
+        """Any number of times, in any order.
+
+        :raises NotFound: the upload is unknown or over
+        :raises PartConflict: other bytes came before as this part
+        :raises DigestMismatch: damaged on the way
+        """
 
     def upload(self, upload: str) -> Upload:
         """:raises NotFound: the upload is unknown or over"""
 
     def complete(self, upload: str) -> Held:
-        """:raises PartsMissing, NotFound: as `put_part`; DigestMismatch: the whole is not what was offered"""
+        """:raises PartsMissing, NotFound: see `upload`
+        :raises DigestMismatch: the whole is not what was offered; the upload is over
+        """
 
     def blob(self, sha256: str, width: int | None = None, start: int = 0) -> bytes:
-        """The bytes of a blob that a record in scope names, from `start`; of its thumbnail where `width` is given.
+        """The bytes, from `start`, of a blob that a record in scope names; `width` asks for a smaller picture.
 
         :raises NotFound:
         """

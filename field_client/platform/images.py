@@ -22,19 +22,25 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from schemas.labels import Label
 from sync.core.errors import BrokenFile
 
-try:
-    import pillow_heif
-except ImportError:  # HEIC is then kept as evidence all the same, without a preview
-    pillow_heif = None
-else:
-    pillow_heif.register_heif_opener(thumbnails=False)
-
 MOST_PIXELS = 50_000_000
 Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # Pillow warns above it and raises above twice as many; `_opened` raises at once
 warnings.filterwarnings("ignore", module=r"PIL\.")  # damaged EXIF is the file's fault and nothing for the terminal
 
 THUMBNAIL_PX = 320
 PREVIEW_PX = 1600
+
+
+def _reads_heic() -> bool:
+    try:
+        import pillow_heif
+    except ImportError:
+        return False
+    pillow_heif.register_heif_opener(thumbnails=False)
+    return True
+
+
+READS_HEIC = _reads_heic()
+"""Without pillow-heif a HEIC photo is kept as evidence all the same, only without small pictures."""
 
 PICTURES = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP", "image/heic": "HEIF"}
 UNKNOWN = "application/octet-stream"
@@ -44,7 +50,7 @@ HEAD_BYTES = 64
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"})
 _AUDIO_BRANDS = frozenset({b"M4A ", b"M4B "})
 _VIDEO_BRANDS = frozenset(
-    {b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"mp41", b"mp42", b"avc1", b"M4V ", b"dash", b"3gp4", b"3gp5", b"MSNV"}
+    [b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"mp41", b"mp42", b"avc1", b"M4V ", b"dash", b"3gp4", b"3gp5"]
 )
 _EXIF_TIME = re.compile(r"(\d{4}):(\d\d):(\d\d) (\d\d):(\d\d):(\d\d)\Z")
 _EXIF_OFFSET = re.compile(r"[+-]\d\d:\d\d\Z")
@@ -142,7 +148,7 @@ def _container(head: bytes) -> str:
 
 
 def _is_picture(mime: str) -> bool:
-    return mime in PICTURES and (mime != "image/heic" or pillow_heif is not None)
+    return mime in PICTURES and (mime != "image/heic" or READS_HEIC)
 
 
 def _opened(stream: BinaryIO, mime: str, name: str) -> Image.Image:
@@ -159,8 +165,8 @@ def _opened(stream: BinaryIO, mime: str, name: str) -> Image.Image:
 
 
 def _too_many_pixels(name: str) -> BrokenFile:
-    millions = MOST_PIXELS // 1_000_000
-    return BrokenFile(file=name, detail=Label(f"超过 {millions} 百万像素，不生成预览", f"more than {millions} million pixels"))
+    detail = Label("超过 {n} 百万像素，不生成预览", "more than {n} million pixels").fill(n=MOST_PIXELS // 1_000_000)
+    return BrokenFile(file=name, detail=detail)
 
 
 def _reduced(picture: Image.Image, longest: int) -> Image.Image:
@@ -194,20 +200,20 @@ def _jpeg(picture: Image.Image, quality: int) -> bytes:
     return out.getvalue()
 
 
-# --- EXIF (CIPA DC-008), read with distrust: every tag may be missing, of another type or nonsense ----------------------
+# --- EXIF (CIPA DC-008), read with distrust: every tag may be missing, of another type or nonsense --------------------
 
 
 def _exif(picture: Image.Image) -> Image.Exif:
     try:
         return picture.getexif()
-    except Exception:  # noqa: BLE001 (a damaged EXIF block raises anything; the picture itself may be sound)
+    except Exception:  # a damaged EXIF block raises anything; the picture itself may be sound
         return Image.Exif()
 
 
 def _block(exif: Image.Exif, which: ExifTags.IFD) -> dict[int, Any]:
     try:
         return exif.get_ifd(which)
-    except Exception:  # noqa: BLE001 (as above)
+    except Exception:  # as above
         return {}
 
 
@@ -235,12 +241,12 @@ def _position(gps: dict[int, Any]) -> Position | None:
 
 def _degrees(parts: Any, side: Any, negative: str, most: int) -> int | None:
     try:
-        numbers = [_number(one) for one in parts]
-    except TypeError:
+        whole, minutes, seconds = map(_number, parts)
+    except (TypeError, ValueError):
         return None
-    if len(numbers) != 3 or any(one is None for one in numbers):
+    if whole is None or minutes is None or seconds is None:
         return None
-    degrees = sum(one / 60**place for place, one in enumerate(numbers) if one is not None)
+    degrees = whole + minutes / 60 + seconds / 3600
     if not 0 <= degrees <= most:
         return None
     return round((-degrees if _ascii(side) == negative else degrees) * 10**7)

@@ -73,6 +73,13 @@ class Cost:
     lanes: int = 4
 
 
+class _Attempts(NamedTuple):
+    """How many wrong PINs in a row, and when the last one was."""
+
+    failures: int
+    at: float
+
+
 class Vault:
     """The keys of the tablet whose data lies in `home`.
 
@@ -122,7 +129,7 @@ class Vault:
         with self._alone():
             sealed = self._read()
             self._refuse_while_waiting()
-            failures = self._failures() + 1
+            failures = self._read_attempts().failures + 1
             # Counted before it is tried: ending the program during the computation must not save a guess.
             self._record(failures)
             try:
@@ -170,14 +177,14 @@ class Vault:
 
     def wait_s(self) -> int:
         """Whole seconds until a PIN is tried again; 0 where it may be tried now."""
-        known = self._read_attempts()
-        pause, now = _pause_s(known["failures"]), self._now()
-        if not pause or known["at"] + pause <= now:
+        known, now = self._read_attempts(), self._now()
+        pause = _pause_s(known.failures)
+        if not pause or known.at + pause <= now:
             return 0
-        if now < known["at"] - _CLOCK_SLACK_S:
-            self._record(known["failures"])  # the clock was set back: the pause starts again instead of lasting days
+        if now < known.at - _CLOCK_SLACK_S:
+            self._record(known.failures)  # the clock was set back: the pause starts again instead of lasting days
             return pause
-        return max(1, round(known["at"] + pause - now))
+        return max(1, round(known.at + pause - now))
 
     # --- the sealed file ---------------------------------------------------------------------------------------------
 
@@ -204,18 +211,15 @@ class Vault:
         if wait := self.wait_s():
             raise WrongPin(wait=wait)
 
-    def _failures(self) -> int:
-        return int(self._read_attempts()["failures"])
-
-    def _read_attempts(self) -> dict[str, Any]:
+    def _read_attempts(self) -> _Attempts:
         try:
             known = json.loads(self._attempts.read_bytes())
-            return {"failures": int(known["failures"]), "at": float(known["at"])}
+            return _Attempts(int(known["failures"]), float(known["at"]))
         except FileNotFoundError:
-            return {"failures": 0, "at": 0.0}
+            return _Attempts(0, 0.0)
         except (ValueError, KeyError, TypeError):
             # A damaged counter must neither lock the owner out nor open the door: one pause, then go on.
-            return {"failures": FREE_FAILURES, "at": os.stat(self._attempts).st_mtime}
+            return _Attempts(FREE_FAILURES, self._attempts.stat().st_mtime)
 
     def _record(self, failures: int) -> None:
         replace_file(self._attempts, json.dumps({"failures": failures, "at": self._now()}).encode())

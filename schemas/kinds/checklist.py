@@ -1,8 +1,9 @@
 """检查清单: a template of items to check, in editions. Reference data that everybody reads.
 
-A published edition is locked: an inspection names the edition that it followed, and an answer must be readable
-beside the words that were asked. A new text is a new record. Publishing asks for the day from which the edition
-applies, because the using authority answers for it; the shipped library therefore arrives as a draft.
+A published edition is locked: an inspection names the edition that it followed, and an answer must be
+readable beside the words that were asked. A new text is a new record. Publishing asks for the day from
+which the edition applies, because the using authority answers for it; the shipped library therefore arrives
+as a draft.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """证据: one captured or derived file, and what is known about how it came to be.
 
-A record names its evidence on `evidence/<id>` by digest, which puts the digest under the signatures there; this
-record has the same id and holds the circumstances. Bytes are never touched: a watermarked or blurred copy is
-evidence of its own, with role `derived` and a reference to its original. Nothing is removed: what must not be
-shown is hidden with a reason.
+A record names its evidence on `evidence/<id>` by digest, which puts the digest under the signatures there;
+this record has the same id and holds the circumstances. Bytes are never touched: a watermarked or blurred
+copy is evidence of its own, with role `derived` and a reference to its original. Nothing is removed: what
+must not be shown is hidden with a reason.
 """
 
 from __future__ import annotations

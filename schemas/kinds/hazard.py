@@ -1,7 +1,7 @@
-"""隐患: one entry of the 一单四制 ledger, handed over with a deadline, tracked, struck off, named when overdue.
+"""隐患: one entry of the 一单四制 ledger, given a deadline, tracked, struck off, named when overdue.
 
-A hazard is struck off (销号) by somebody else than the one who put it right: the roles of the two steps have
-nobody in common. Being overdue is never stored: it is a matter of today's date.
+A hazard is struck off (销号) by somebody else than the one who put it right: the roles of the two steps
+have nobody in common. Being overdue is never stored: it is a matter of today's date.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """检查: one visit to an institution, from arrival to archive. Document D03 is printed from it.
 
-What the party and the officers sign is frozen by their signatures: a later change is an amendment, shown beside
-the first version. Notes, evidence and reviewers' remarks may follow at any time. The institution's name, address
-and person in charge are written down as they were that day, because the register moves on.
+What the party and the officers sign is frozen by their signatures: a later change is an amendment, shown
+beside the first version. Notes, evidence and reviewers' remarks may follow at any time. The institution's
+name, address and person in charge are written down as they were that day, because the register moves on.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MODES = {
 }
 
 CERTIFIED = DESK_ROLES | {"officer"}
-"""Who may make it an enforcement inspection: only enforcement organs inspect (国办涉企检查意见); others look."""
+"""Who may make it an enforcement inspection: only enforcement organs inspect (国办涉企检查意见)."""
 
 CONCLUSIONS = ("违法", "违规", "非法", "构成", "情节严重", "应予处罚", "罚款", "没收", "吊销", "取缔")
 """Words that draw a conclusion. A record of the scene describes; the decision concludes."""

@@ -1,8 +1,8 @@
 """机构: a training institution, or a place that teaches and may have no permit at all.
 
-Register data belongs to the county: where an inspector and the register disagree, the county's value stands and
-the inspector's stays visible in the history. What an inspector sees on the spot is added beside it: when somebody
-verified the entry on site, what was seen (features, notes) and how it looked (evidence).
+Register data belongs to the county: where an inspector and the register disagree, the county's value stands
+and the inspector's stays visible in the history. What an inspector sees on the spot is added beside it:
+when somebody verified the entry on site, what was seen (features, notes) and how it looked (evidence).
 """
 
 from __future__ import annotations

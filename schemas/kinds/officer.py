@@ -1,7 +1,7 @@
 """执法人员: the ledger of people who hold an enforcement certificate. Kept at the desk, read on every tablet.
 
-An inspection names its officers by the ids of these records, so that a certificate that ran out or was withdrawn
-is found whatever a tablet believed that day.
+An inspection names its officers by the ids of these records, so that a certificate that ran out or was
+withdrawn is found whatever a tablet believed that day.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Officer(RecordSchema):
 def may_enforce(officer: Mapping[str, Any], day: str) -> bool:
     """Whether an officer's values (path → value) allow enforcement on a day (`YYYY-MM-DD`).
 
-    行政处罚法第四十二条: enforcement needs people with a certificate. One without an end date does not run out.
+    行政处罚法第四十二条: enforcement needs a certificate. One without an end date does not run out.
     """
     until = officer.get("valid_until")
     return officer.get("status", "active") == "active" and (until is None or day <= until)

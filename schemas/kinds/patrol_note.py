@@ -1,7 +1,8 @@
 """巡查记录 (document D24): what a grid inspector or a social supervisor saw from outside.
 
-Neither is an inspecting body (国办关于严格规范涉企行政检查的意见), so this kind has no place for questioning,
-demands, orders, officers, answers or a party's signature. What matters goes on as a clue for those who may act.
+Neither is an inspecting body (国办关于严格规范涉企行政检查的意见), so this kind has no place for
+questioning, demands, orders, officers, answers or a party's signature. What matters goes on as a clue for
+those who may act.
 """
 
 from __future__ import annotations

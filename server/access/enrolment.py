@@ -15,13 +15,12 @@ from typing import Any, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from sqlalchemy import Connection
 
 from schemas.labels import Label
 from server.access import rights
 from server.keys import ServerKeys
 from server.storage import people
-from server.storage.database import Database
+from server.storage.database import Connection, Database
 from server.storage.people import Code, Device, Grant, Person
 from sync.core.errors import BadSignature, CodeNotValid, Refused
 
@@ -64,7 +63,8 @@ def enrol(database: Database, keys: ServerKeys, claim: Mapping[str, Any], now: i
         if code.device is not None:
             return _again(conn, code, key, now)
         if people.device_of_key(conn, key) is not None:
-            raise Refused(detail=Label("这把密钥已登记过，请在平板上重新生成", "this key is enrolled already; make a new one"))
+            detail = Label("这把密钥已登记过，请在平板上重新生成", "this key is enrolled already; make a new one")
+            raise Refused(detail=detail)
         device = Device(keys.new_id(now), code.person, key, claim["name"], claim["model"], now, None, "")
         people.add_device(conn, device)
         if not people.use_code(conn, digest, device.id, now):

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from sqlalchemy import Connection
-
 from schemas.base import DESK_ROLES, FIELD_ROLES
 from schemas.labels import Label
 from server.storage import people
+from server.storage.database import Connection
 from server.storage.people import Device, Grant, Person
 from sync.core.errors import InvalidField, Refused
 from sync.core.rules import Rights
@@ -88,7 +87,7 @@ def grant(conn: Connection, new: Grant) -> None:
 
 
 def the_person(conn: Connection, text: str) -> Person:
-    """The person of this name or (beginning of an) id. Raises Refused where several fit, InvalidField where none does."""
+    """The person of this name or (beginning of an) id. Raises Refused where several fit, InvalidField for none."""
     found = people.like(conn, text)
     exact = [one for one in found if one.id == text]
     if len(exact or found) == 1:
@@ -96,7 +95,8 @@ def the_person(conn: Connection, text: str) -> Person:
     if not found:
         raise InvalidField(field="person", detail=Label(f"没有人员“{text}”", f"there is nobody called {text}"))
     ids = "、".join(one.id for one in found)
-    raise Refused(detail=Label(f"有多人叫“{text}”，请用编号：{ids}", f"several people are called {text}; use an id: {ids}"))
+    detail = Label(f"有多人叫“{text}”，请用编号：{ids}", f"several people are called {text}; use an id: {ids}")
+    raise Refused(detail=detail)
 
 
 def _overlap(one: Grant, other: Grant) -> bool:

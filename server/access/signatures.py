@@ -17,9 +17,9 @@ from typing import NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from sqlalchemy import Connection
 
 from server.storage import people
+from server.storage.database import Connection
 from server.storage.nonces import Nonces
 from server.storage.people import Device
 from sync.core.errors import NotAuthenticated

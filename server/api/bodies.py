@@ -137,3 +137,9 @@ def _unzstd_slowly(content: bytes, limit: int) -> bytes:
     if inflater.unused_data or at < len(content):
         raise Malformed(detail="zstd: data after the end")
     return b"".join(plain)
+
+
+def gzipped(content: bytes) -> bytes:
+    """An answer for a client that does not know zstd."""
+    packer = zlib.compressobj(level=1, wbits=16 + zlib.MAX_WBITS)
+    return packer.compress(content) + packer.flush()

@@ -19,8 +19,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from schemas.labels import Label
 from server.storage.files import TEMPORARY, replacing, sync_folder, write_all
-from sync.core.errors import DigestMismatch, NotFound, PartConflict
+from sync.core.errors import DigestMismatch, InvalidField, NotFound, PartConflict
 
 PIECE = 1 << 20
 READ_ONLY = 0o444
@@ -37,7 +38,7 @@ class Hashed(NamedTuple):
 
 
 class BlobFiles:
-    """The files of one server. Names are made here from numbers and digests only, never from what a client calls them."""
+    """The files of one server. Their names are made of numbers and digests only, never of what a client calls them."""
 
     def __init__(self, blobs: Path, uploads: Path) -> None:
         self.blobs = blobs
@@ -191,5 +192,7 @@ def _pour(pieces: Iterable[bytes], file: IO[bytes] | None) -> Hashed:
 
 
 def _expect(found: Hashed, size: int, digest: bytes, what: str) -> None:
-    if found != (size, digest):
+    if found.digest != digest:
         raise DigestMismatch(what=what, size=found.size)
+    if found.size != size:
+        raise InvalidField(field=what, detail=Label(f"应为 {size} 字节，收到 {found.size}", f"{size} bytes, not {found.size}"))

@@ -74,6 +74,13 @@ def replaced_before_arrival(conn: Connection, ids: Collection[str]) -> set[str]:
             for row in conn.execute(select(edges.c.parent).where(edges.c.parent.in_(some)).distinct())}  # fmt: skip
 
 
+def deciding(conn: Connection, id: str) -> set[str]:
+    """The records under which decisions on a change are kept that arrived before it."""
+    wanted = select(changes.c.content).join(edges, edges.c.child == changes.c.id).where(edges.c.parent == id)
+    named = (Change.stored(bytes(row.content)) for row in conn.execute(wanted))
+    return {change.record for change in named if id in change.targets}
+
+
 def entries(conn: Connection, records: Collection[str]) -> list[Entry]:
     """Every kept change of these records, as the fold wants them."""
     wanted = select(

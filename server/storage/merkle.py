@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 
 from server.storage.database import Bulk
 from server.storage.tables import acts, checkpoints, meta, tiles
-from sync.core.log import Tree, leaf_hash
+from sync.core.log import Tree, frontier_root, leaf_hash
 from sync.core.note import Checkpoint, checkpoint_body, sign_note
 
 ACT_TAG = b"patrolbook/act/v1\0"
@@ -54,8 +54,6 @@ def root(conn: Connection, at: int | None = None) -> bytes:
     tree = _tree(conn, held)
     if at is None or at == held:
         return tree.root()
-    from sync.core.log import frontier_root
-
     return frontier_root(tree.frontier(at))
 
 
@@ -64,12 +62,12 @@ def frontier(conn: Connection, at: int) -> list[bytes]:
 
 
 def inclusion(conn: Connection, leaf: int, at: int) -> list[bytes]:
-    """The proof that a leaf is in the tree of the first `at` leaves. Raises ValueError outside the tree."""
+    """The proof that a leaf is in the tree of the first `at` leaves. Raises NotFound outside the tree."""
     return _tree(conn, size(conn)).inclusion(leaf, at)
 
 
 def consistency(conn: Connection, old: int, new: int) -> list[bytes]:
-    """The proof that the tree of `new` leaves extends the tree of `old`. Raises ValueError outside the tree."""
+    """The proof that the tree of `new` leaves extends the tree of `old`. Raises NotFound outside the tree."""
     return _tree(conn, size(conn)).consistency(old, new)
 
 

@@ -12,13 +12,14 @@ from typing import Any
 import orjson
 from sqlalchemy import BigInteger, Boolean, Column, Connection, Index, MetaData, Table, Text, select
 
-from schemas.base import RecordSchema
+from schemas.base import DELETED, RecordSchema
 from schemas.registry import Registry
 from server.storage import states
 from server.storage.database import Bulk
 from sync.core.fold import State, contested, deleted, values_of
 
 _TYPES: dict[str, Any] = {"text": Text, "integer": BigInteger, "boolean": Boolean}
+_HOLDS: dict[str, type] = {"text": str, "integer": int, "boolean": bool}
 
 
 class Projections:
@@ -32,7 +33,10 @@ class Projections:
             kind: Bulk(table, [c.name for c in table.columns], conflict=("record",))
             for kind, table in self._tables.items()
         }
-        self._columns = {schema.kind: [name for name, _ in schema.projected()] for schema in registry}
+        self._columns = {
+            schema.kind: [(name, _HOLDS[field.column or "text"]) for name, field in schema.projected()]
+            for schema in registry
+        }
 
     def table(self, kind: str) -> Table:
         """The projection of a kind; raises KeyError for an unknown one."""
@@ -100,11 +104,15 @@ class Projections:
         return table
 
     def _row(self, state: State) -> tuple[Any, ...]:
-        live, columns = state.live, self._columns[state.kind]
-        if not any(len(values) > 1 for values in live.values()):
+        live, unclear = state.live, list[str]()
+        if any(len(values) > 1 for values in live.values()):
+            schema = self._registry[state.kind]
+            unclear = contested(state, schema.merge_of)
+            shown = {path: v for path, v in values_of(state, schema.merge_of).items() if path not in unclear}
+        else:
             shown = {path: value for path, values in live.items() for value in values.values()}
-            return (state.record, state.rev, "_deleted" in live and deleted(state), "[]", *map(shown.get, columns))
-        schema = self._registry[state.kind]
-        unclear = contested(state, schema.merge_of)
-        shown = {path: v for path, v in values_of(state, schema.merge_of).items() if path not in unclear}
-        return (state.record, state.rev, deleted(state), orjson.dumps(unclear).decode(), *map(shown.get, columns))
+        row: list[Any] = [state.record, state.rev, DELETED in live and deleted(state), orjson.dumps(unclear).decode()]
+        for name, holds in self._columns[state.kind]:
+            value = shown.get(name)
+            row.append(value if type(value) is holds else None)  # staff may have admitted a value of another type
+        return tuple(row)

@@ -1,18 +1,20 @@
 """A round of synchronising as a pure step function: (state, event) → (state, actions).
 
-Whoever drives it performs the actions and feeds what came of them back as events (`sync.replicator` with threads and a
-clock; a browser or a test without either). Nothing in here waits, sends or stores.
+Whoever drives it performs the actions and feeds back what came of them as events (`sync.replicator`, with
+threads and a clock; a browser or a test without either). Nothing in here waits, sends or stores.
 
-    greet → register → pull until complete → push until the outbox is empty → pull again → proofs → blobs → proofs
+    greet → register → pull until complete → push until the outbox is empty → pull again → proofs → blobs
 
-That order is nowhere a list of steps: `_wanted` derives the next action from what is still owed, so a round that is
-cut, told of a new epoch or asked to hurry simply owes something else. Whatever goes wrong is an event like any other:
+That order is nowhere a list of steps: `_wanted` derives the next action from what is still owed, so a round
+that is cut, told of a new epoch or asked to hurry simply owes something else. What goes wrong is an event like
+any other:
 
-    no answer, overload        wait (back-off with jitter), then the same again; a round gives up after `MAX_FAILURES`
+    no answer, overload        wait (back-off with jitter) and try again, `MAX_FAILURES` times
     a new epoch                forget what was pulled, offer everything again
     a fork                     continue as a new replica
-    an expired cursor, a sum   read that bucket again
-    a refused batch            halve it until one change is refused alone; that one goes to the dead-letter list
+    an expired cursor, a sum   read that bucket again, once
+    a pull that is refused     read nothing more in this round; what waits still goes up
+    a refused batch            halve it until one change is refused alone; that one is a dead letter
     a blob that cannot go      set it aside with its reason, go on with the others
     a contradicting log        stop at once
 
@@ -33,6 +35,7 @@ from sync.core.errors import (
     EpochChanged,
     LogInconsistent,
     Malformed,
+    NotAuthenticated,
     NotFound,
     PartsMissing,
     Problem,
@@ -52,7 +55,7 @@ PATIENCE_S = 30.0
 MAX_REALIGNED = 3
 MAX_FORKED = 3
 MAX_BURIED = 25
-"""Changes put on the dead-letter list in one round. More means that the server refuses whatever it is given."""
+"""Dead letters in one round. More means that the server refuses whatever it is given."""
 MAX_BEGUN = 3
 """How often one blob is begun in a round."""
 SNAPSHOT_FROM = 1_000
@@ -61,7 +64,7 @@ FIRST_PAGE_BYTES = 64 * 1024
 """The first page ever is small: it shows which buckets are worth a snapshot."""
 
 RECORDS_ONLY = -1
-"""The goal of a round that moves no blobs. Else it is the last blob priority to send, 0 being the most urgent."""
+"""The goal of a round that moves no blobs. Else: the last blob priority to send, 0 being the most urgent."""
 
 
 # ---- actions -----------------------------------------------------------------------------------------------
@@ -105,7 +108,7 @@ class Audit:
 
 @dataclass(frozen=True, slots=True)
 class Prove:
-    """Fetch and verify the inclusion of acknowledged changes and blobs that have no verified receipt. → Proved"""
+    """Fetch and verify receipts of acknowledged changes and blobs that lack one. → Proved"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +152,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Realign:
-    """Adopt an epoch: drop pulled states and cursors, put every kept change and blob back on offer. No answer."""
+    """Adopt an epoch: drop what was pulled, put every kept change and blob back on offer. No answer."""
 
     epoch: str
 
@@ -161,7 +164,7 @@ class Fork:
 
 @dataclass(frozen=True, slots=True)
 class Refill:
-    """Begin a bucket again at its start; what it does not bring again is dropped when it is complete. No answer."""
+    """Begin a bucket again; what it does not bring again is dropped once it is complete. No answer."""
 
     bucket: str
 
@@ -182,10 +185,10 @@ class SetAside:
     problem: Problem = field(compare=False)
 
 
-Asking = Greet | Register | Pull | Fill | Push | Audit | Prove | ListBlobs | Offer | SendPart | Complete | Wait
+BlobAction = Offer | SendPart | Complete
+Asking = Greet | Register | Pull | Fill | Push | Audit | Prove | ListBlobs | BlobAction | Wait
 Noting = Realign | Fork | Refill | Bury | SetAside
 Action = Asking | Noting
-BlobAction = Offer | SendPart | Complete
 
 
 # ---- what comes of them ------------------------------------------------------------------------------------
@@ -202,8 +205,12 @@ class Greeted:
 
 @dataclass(frozen=True, slots=True)
 class PageApplied:
-    """`moved`: whether a cursor did. `granted`: (bucket, newest position) of buckets that were new to the reader.
-    `mismatched`: buckets whose count or checksum differs after the last page."""
+    """A page of a pull.
+
+    moved       whether a cursor did
+    granted     (bucket, newest position) of buckets that were new to the reader
+    mismatched  buckets whose count or checksum differs after the last page
+    """
 
     more: bool
     moved: bool
@@ -213,7 +220,7 @@ class PageApplied:
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """`sent` changes were acknowledged after `seconds`; `left` wait in the outbox; `unproven` got no receipt yet."""
+    """`sent` changes were acknowledged after `seconds`, `unproven` of them without a receipt; `left` wait."""
 
     sent: int
     left: int
@@ -264,7 +271,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An action that came to nothing. For a push also how many changes and bytes went, and the first one's id."""
+    """An action that came to nothing; of a push also how many changes and bytes went, and the first id."""
 
     action: Asking
     problem: Problem
@@ -300,6 +307,15 @@ class BlobOnItsWay:
     have: frozenset[int] = frozenset()
     begun: int = 0
 
+    def accepted(self, as_: Accepted) -> BlobOnItsWay:
+        return replace(self, upload=as_.upload, part_size=as_.part_size, have=as_.have, begun=self.begun + 1)
+
+    def sent(self, upload: str, part: Part) -> BlobOnItsWay:
+        return replace(self, have=self.have | {part.number}) if upload == self.upload else self
+
+    def dropped(self) -> BlobOnItsWay:
+        return replace(self, upload="", have=frozenset())
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -320,6 +336,7 @@ class Round:
     epoch       the one that the copy belongs to, None before the first contact
     fresh       nothing was ever pulled
     fills       buckets to take as a snapshot before the next page
+    no_pull     why nothing more is read in this round
     paged       buckets that have no snapshot; `mended` those that were begun again in this round
     outbox      whether it may hold something; `pushed` whether anything went since the last pull
     unproven    acknowledged changes may lack a receipt; `receipts` the same of blobs held in this round
@@ -333,7 +350,7 @@ class Round:
     fresh: bool = False
     greeted: bool = False
     registered: bool = False
-    revoked: bool = False
+    no_pull: Problem | None = None
     pull_due: bool = True
     fills: tuple[str, ...] = ()
     paged: frozenset[str] = frozenset()
@@ -384,7 +401,9 @@ def step(state: Round, event: Event) -> Step:
     match event:
         case Answer(action, result) if action in state.under_way:
             state = _returned(state, action)
-            state, noted = _answered(replace(state, failures=0) if not isinstance(action, Wait) else state, action, result)
+            if not isinstance(action, Greet | Register | Wait):
+                state = replace(state, failures=0)
+            state, noted = _answered(state, action, result)
         case Failure(action) if action in state.under_way:
             state, noted = _failed(_returned(state, action), event)
         case NewChange():
@@ -404,7 +423,7 @@ def _wanted(state: Round) -> list[Asking]:
         return [Greet()]
     if not state.registered:
         return [Register()]
-    if state.pull_due and not state.revoked:
+    if state.pull_due and state.no_pull is None:
         return [Fill(state.fills[0])] if state.fills else [Pull(FIRST_PAGE_BYTES if state.fresh else None)]
     if state.outbox:
         return [Push(state.batcher)]
@@ -438,7 +457,7 @@ def _proceed(state: Round) -> Step:
         return (state if state.under_way else replace(state, outcome=state.ending)), []
     wanted = _wanted(state)
     if not wanted and not state.under_way:
-        return replace(state, outcome=Outcome()), []
+        return replace(state, outcome=Outcome(state.no_pull)), []
     if state.under_way and not all(isinstance(action, BlobAction) for action in wanted):
         return state, []
     fresh = [action for action in wanted if action not in state.under_way]
@@ -471,11 +490,9 @@ def _answered(state: Round, action: Asking, result: Result) -> Step:
         case Offer(sha256), True:
             return _without(replace(state, receipts=True), sha256), []
         case Offer(sha256), Accepted():
-            return _change(state, sha256, lambda b: replace(
-                b, upload=result.upload, part_size=result.part_size, have=result.have, begun=b.begun + 1)), []
+            return _change(state, sha256, lambda b: b.accepted(result)), []
         case SendPart(sha256, upload, part), _:
-            return _change(state, sha256, lambda b: replace(
-                b, have=b.have | {part.number}) if b.upload == upload else b), []
+            return _change(state, sha256, lambda b: b.sent(upload, part)), []
         case Complete(sha256, _), _:
             return _without(replace(state, receipts=True), sha256), []
     return state, []
@@ -490,7 +507,7 @@ def _greeted(state: Round, greeted: Greeted) -> Step:
 def _page_applied(state: Round, page: PageApplied) -> Step:
     state = replace(state, fresh=False)
     if page.more and not page.moved:
-        return _end(state, Outcome(Diverged(detail="pages without progress"))), []
+        return replace(state, no_pull=Diverged()), []
     known = state.paged | state.mended | set(state.fills)
     large = tuple(b for b, head in page.granted if head >= SNAPSHOT_FROM and b not in known)
     state = replace(state, fills=state.fills + large, pull_due=page.more or bool(large))
@@ -532,16 +549,18 @@ def _failed(state: Round, failure: Failure) -> Step:
                 state = replace(state, batcher=state.batcher.timed_out())
             return _backed_off(state, problem)
     match action, problem:
+        case _, NotAuthenticated():
+            return _end(state, Outcome(problem)), []
         case Push(), _:
             return _push_refused(state, failure)
         case Pull(), CursorExpired():
             return _mend(state, str(problem.facts.get("bucket")), problem)
-        case Pull(), DeviceRevoked():
-            return replace(state, revoked=True), []
+        case Pull(), _:
+            return replace(state, no_pull=problem), []
         case Fill(bucket), Refused() | Malformed():
             left = tuple(b for b in state.fills if b != bucket)
             return replace(state, fills=left, paged=state.paged | {bucket}), [Refill(bucket)]
-        case (Audit() | Prove()), DeviceRevoked():
+        case ((Audit() | Prove()), DeviceRevoked()):
             return replace(state, audit_due=False, unproven=False, receipts=False), []
         case Offer(sha256) | SendPart(sha256) | Complete(sha256), _:
             return _blob_failed(state, sha256, action, problem)
@@ -549,7 +568,7 @@ def _failed(state: Round, failure: Failure) -> Step:
 
 
 def _push_refused(state: Round, failure: Failure) -> Step:
-    """A batch that was not taken. Only what speaks of its content is bisected; a change is buried for nothing less."""
+    """A batch that was not taken. Only a refusal of its content bisects it and can bury a change."""
     problem = failure.problem
     match problem:
         case DigestMismatch():
@@ -577,11 +596,11 @@ def _blob_failed(state: Round, sha256: str, action: Asking, problem: Problem) ->
     blob = next((b for b in state.blobs or () if b.sha256 == sha256), None)
     if blob is None or blob.upload != upload:
         return state, []  # of an upload that was given up while this was under way
-    if isinstance(problem, DeviceRevoked) or type(problem).code == "not-authenticated":
+    if isinstance(problem, DeviceRevoked):
         return _end(state, Outcome(problem)), []
-    again = isinstance(problem, NotFound | PartsMissing | DigestMismatch) and upload and blob.begun < MAX_BEGUN
-    if again:
-        return _change(state, sha256, lambda b: replace(b, upload="", have=frozenset())), []
+    over = isinstance(problem, NotFound | PartsMissing | DigestMismatch)
+    if over and upload and blob.begun < MAX_BEGUN:
+        return _change(state, sha256, BlobOnItsWay.dropped), []
     return _without(state, sha256), [SetAside(sha256, problem)]
 
 
@@ -598,7 +617,7 @@ def _backed_off(state: Round, problem: Problem) -> Step:
 
 
 def _realigned(state: Round, epoch: object, problem: Problem | None = None) -> Step:
-    """The other side's database is another incarnation. What is under way belongs to the old one and comes to nothing."""
+    """The other side is another incarnation. What is under way belongs to the old one: it is ignored."""
     if not isinstance(epoch, str) or not epoch or state.realigned == MAX_REALIGNED:
         return _end(state, Outcome(problem or EpochChanged())), []
     return replace(
@@ -625,7 +644,7 @@ def _forked(state: Round, problem: Problem) -> Step:
 def _mend(state: Round, bucket: str, problem: Problem) -> Step:
     """Read a bucket again, once in a round: by snapshot, or page by page where it has none."""
     if bucket in state.mended:
-        return _end(state, Outcome(problem)), []
+        return replace(state, no_pull=problem), []
     state = replace(state, mended=state.mended | {bucket}, pull_due=True)
     if bucket in state.paged:
         return state, [Refill(bucket)]
@@ -645,8 +664,12 @@ def _returned(state: Round, action: Asking) -> Round:
 
 
 def _change(state: Round, sha256: str, change: Callable[[BlobOnItsWay], BlobOnItsWay]) -> Round:
-    return replace(state, blobs=tuple(change(b) if b.sha256 == sha256 else b for b in state.blobs or ()))
+    if state.blobs is None:
+        return state  # the list was given up while this was under way
+    return replace(state, blobs=tuple(change(b) if b.sha256 == sha256 else b for b in state.blobs))
 
 
 def _without(state: Round, sha256: str) -> Round:
-    return replace(state, blobs=tuple(b for b in state.blobs or () if b.sha256 != sha256))
+    if state.blobs is None:
+        return state
+    return replace(state, blobs=tuple(b for b in state.blobs if b.sha256 != sha256))

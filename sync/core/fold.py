@@ -139,7 +139,7 @@ class State:
 class Conflict(NamedTuple):
     """Work for a person. `candidates` are the change ids that a decision must name to settle it.
 
-    kind  hard (different values on `path`), delete_edit (deleted without having seen an edit),
+    kind  values (different values on `path`), delete_edit (deleted without having seen an edit),
           or late_edit, scope, stale, guard, invalid, … (kept changes waiting; `path` is empty)
     """
 
@@ -158,7 +158,13 @@ def fold(entries: Iterable[Entry]) -> dict[str, State]:
     grouped: dict[str, list[Entry]] = defaultdict(list)
     for entry in book.values():
         grouped[roots[entry.change.record]].append(entry)
-    return {root: _fold_class(root, members[root], group, standing) for root, group in grouped.items()}
+    settled = {
+        target
+        for id in standing
+        if (book[id].change.decision or {}).get("do") in ("close", "withdraw")
+        for target in book[id].change.targets
+    }
+    return {root: _fold_class(root, members[root], group, standing, settled) for root, group in grouped.items()}
 
 
 def absorb(state: State, entry: Entry) -> State | None:
@@ -233,7 +239,7 @@ def deleted(state: State) -> bool:
 
 def conflicts_of(state: State, merge_of: MergeOf) -> list[Conflict]:
     """Everything about the record that waits for a person, in a fixed order."""
-    found = [_conflict(state, "hard", path, state.ids(path)) for path in contested(state, merge_of)]
+    found = [_conflict(state, "values", path, state.ids(path)) for path in contested(state, merge_of)]
     deletions = [c for c, value in state.live.get(DELETED, {}).items() if value]
     if deletions and not deleted(state):
         found.append(_conflict(state, "delete_edit", DELETED, deletions))
@@ -311,7 +317,9 @@ def _classes(book: Mapping[str, Entry], standing: Collection[str]) -> tuple[dict
     return roots, members
 
 
-def _fold_class(root: str, members: tuple[str, ...], group: list[Entry], standing: Collection[str]) -> State:
+def _fold_class(
+    root: str, members: tuple[str, ...], group: list[Entry], standing: Collection[str], settled: Collection[str]
+) -> State:
     book = {entry.change.id: entry.change for entry in group}
     state = State(root, _kind_of(root, group))
     state.members = members
@@ -326,7 +334,7 @@ def _fold_class(root: str, members: tuple[str, ...], group: list[Entry], standin
             if change.id not in dead[path]:
                 state.live.setdefault(path, {})[change.id] = change.value(path)
                 state.acts[change.id] = entry.act
-    state.parked = _waiting(group, standing)
+    state.parked = _waiting(group, standing, settled)
     return state
 
 
@@ -352,24 +360,12 @@ def _effective_parents(change: Change, path: str, book: Mapping[str, Change], st
     return found
 
 
-def _waiting(group: list[Entry], standing: Collection[str]) -> tuple[Parked, ...]:
-    closed = {
-        target
-        for entry in group
-        if entry.change.id in standing and (entry.change.decision or {}).get("do") == "close"
-        for target in entry.change.targets
-    }
-    withdrawn = {
-        target
-        for entry in group
-        if entry.change.id in standing and (entry.change.decision or {}).get("do") == "withdraw"
-        for target in entry.change.targets
-    }
+def _waiting(group: list[Entry], standing: Collection[str], settled: Collection[str]) -> tuple[Parked, ...]:
     return tuple(
         sorted(
             Parked(e.change.id, e.reason, tuple(sorted(e.change.set)), tuple(e.change.by))
             for e in group
-            if e.status != "accepted" and e.change.id not in standing and e.change.id not in closed | withdrawn
+            if e.status != "accepted" and e.change.id not in standing and e.change.id not in settled
         )
     )
 

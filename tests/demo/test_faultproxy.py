@@ -94,9 +94,7 @@ def test_many_requests_pass_over_one_kept_connection(
     assert 1_000 < proxy.bytes_down < 5_000
 
 
-def test_an_upload_is_cut_after_so_many_bytes(
-    server: Server, proxy: FaultProxy, tablet: requests.Session
-) -> None:
+def test_an_upload_is_cut_after_so_many_bytes(server: Server, proxy: FaultProxy, tablet: requests.Session) -> None:
     proxy.cut_upload_after(100_000)
     with pytest.raises(requests.ConnectionError):
         tablet.post(url(proxy), bytes(3_000_000), timeout=5)
@@ -132,9 +130,7 @@ def test_no_byte_of_a_cut_answer_reaches_the_tablet(proxy: FaultProxy, tablet: r
 def process(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A web server in a process of its own; the first line that it prints names its port."""
     serve = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1"]
-    with subprocess.Popen(
-        serve, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as running:
+    with subprocess.Popen(serve, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as running:
         yield running
         running.kill()
 

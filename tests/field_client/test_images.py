@@ -14,7 +14,7 @@ from tests.support.pictures import BLUE, RED, camera_exif, encoded, hollow_png, 
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::PIL.Image.DecompressionBombWarning")
 
-HEIC = images.pillow_heif is not None
+HEIC = images.READS_HEIC
 
 
 def mime_of(content: bytes) -> str:

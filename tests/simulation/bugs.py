@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from tests.simulation.model import CONTESTED, DELETED, Change, Entry, History, Live, Status, merge_type
+from tests.simulation.model import CONTESTED, DELETED, Change, History, Live, Status, merge_type
 from tests.simulation.peers import (
     Acknowledgement,
     Cursor,
@@ -123,6 +123,28 @@ class AdmittedReplacesNothing(History):
         return super().effective_parents(change, path) if accepted else set()
 
 
+class LooksThroughStrangers(History):
+    """A parked parent is looked through although its record is another thing by now."""
+
+    def _same_class(self, id: str, change: Change) -> bool:
+        return id in self.changes
+
+
+class OneStepOnly(History):
+    """One parked parent is looked through, a second one behind it is not."""
+
+    def effective_parents(self, change: Change, path: str) -> set[str]:
+        found = set()
+        for parent in change["set"][path]["parents"]:
+            known = (
+                parent in self.changes and parent not in self.in_force and self._same_class(parent, change)
+            )
+            found |= (
+                set(self.changes[parent]["set"].get(path, {"parents": ()})["parents"]) if known else {parent}
+            )
+        return found
+
+
 class ParentMustBeKnown(History):
     """A parent that arrives after its child is not replaced by it."""
 
@@ -155,7 +177,9 @@ class FirstPathOnly(History):
     def live(self) -> dict[str, Live]:
         first = {id: next(iter(change["set"]), None) for id, change in self.changes.items()}
         return {
-            root: {path: {id: values[id] for id in values if first[id] == path} for path, values in paths.items()}
+            root: {
+                path: {id: values[id] for id in values if first[id] == path} for path, values in paths.items()
+            }
             for root, paths in super().live.items()
         }
 
@@ -199,7 +223,8 @@ class RootByArrival(History):
     """A merged record goes by the name of the member that arrived first."""
 
     def root(self, members: frozenset[str]) -> str:
-        return next(change["record"] for change in self.changes.values() if change["record"] in members)
+        records: list[str] = [change["record"] for change in self.changes.values()]
+        return next(record for record in records if record in members)
 
 
 class MergeForgetsTheOther(History):
@@ -208,8 +233,10 @@ class MergeForgetsTheOther(History):
     @cached_property
     def live(self) -> dict[str, Live]:
         return {
-            root: {path: {id: values[id] for id in values if self.changes[id]["record"] == root}
-                   for path, values in paths.items()}
+            root: {
+                path: {id: values[id] for id in values if self.changes[id]["record"] == root}
+                for path, values in paths.items()
+            }
             for root, paths in super().live.items()
         }
 
@@ -226,7 +253,9 @@ class EqualIsConflict(History):
 
     def conflicts(self, root: str) -> dict[str, str]:
         differing = {path for path, values in self.live[root].items() if len(values) > 1}
-        contested = {path: "values" for path in differing if path != DELETED and merge_type(path) in CONTESTED}
+        contested = {
+            path: "values" for path in differing if path != DELETED and merge_type(path) in CONTESTED
+        }
         return super().conflicts(root) | contested
 
 
@@ -236,7 +265,11 @@ class KeysInOrder(History):
     def conflicts(self, root: str) -> dict[str, str]:
         found = super().conflicts(root)
         for path, values in self.live[root].items():
-            if merge_type(path) in CONTESTED and path != DELETED and len(set(map(json.dumps, values.values()))) > 1:
+            if (
+                merge_type(path) in CONTESTED
+                and path != DELETED
+                and len(set(map(json.dumps, values.values()))) > 1
+            ):
                 found[path] = "values"
         return found
 
@@ -275,7 +308,9 @@ def only_one(live: dict[str, Live], newest: Any) -> dict[str, Live]:
     """Of every contested path only the newest value."""
     return {
         root: {
-            path: {(last := max(values, key=newest)): values[last]} if values and merge_type(path) in CONTESTED else values
+            path: dict([max(values.items(), key=lambda item: newest(item[0]))])
+            if values and merge_type(path) in CONTESTED
+            else values
             for path, values in paths.items()
         }
         for root, paths in live.items()
@@ -359,7 +394,9 @@ class ParkedRefused(Server):
     """What cannot be accepted is refused, and sticks in the outbox with everything after it (PowerSync's jam)."""
 
     def push(self, epoch: int, envelopes: list[Envelope]) -> PushAnswer | NewEpoch | Forked:
-        if epoch == self.epoch and any(self.status_of(envelope.change) != "accepted" for envelope in envelopes):
+        if epoch == self.epoch and any(
+            self.status_of(envelope.change) != "accepted" for envelope in envelopes
+        ):
             return PushAnswer([], 0)
         return super().push(epoch, envelopes)
 
@@ -466,7 +503,7 @@ class DroppedOnAcknowledgement(Tablet):
 
 
 class SettledOnAnyPage(Tablet):
-    """"It left our scope" is concluded from a page that was not the last (PowerSync dart#253)."""
+    """ "It left our scope" is concluded from a page that was not the last (PowerSync dart#253)."""
 
     def left_scope(self, acknowledgement: Acknowledgement, page: Page) -> bool:
         return super().left_scope(acknowledgement, page._replace(complete=True))
@@ -502,8 +539,10 @@ class AliasForgotten(Tablet):
     def view(self, record: str) -> Live:
         root = self.roots().get(record, record)
         pending = {change["id"] for change in self.pending() if change["record"] != root}
-        return {path: {id: value for id, value in values.items() if id not in pending}
-                for path, values in super().view(record).items()}
+        return {
+            path: {id: value for id, value in values.items() if id not in pending}
+            for path, values in super().view(record).items()
+        }
 
 
 class OverlayAcrossPaths(Tablet):
@@ -534,12 +573,19 @@ class RebasedOnPush(Tablet):
         return [envelope._replace(change=self.rebased(envelope.change)) for envelope in super().offer(most)]
 
     def rebased(self, change: Change) -> Change:
-        state = self.pulled.get(self.roots().get(change["record"], change["record"]))
+        record: str = change["record"]
+        state = self.pulled.get(self.roots().get(record, record))
         now = state.live if state else {}
-        return {**change, "set": {
-            path: {**written, "parents": sorted({*written["parents"], *now.get(path, ())} - {change["id"]})}
-            for path, written in change["set"].items()
-        }}
+        return {
+            **change,
+            "set": {
+                path: {
+                    **written,
+                    "parents": sorted({*written["parents"], *now.get(path, ())} - {change["id"]}),
+                }
+                for path, written in change["set"].items()
+            },
+        }
 
 
 class StatesOutliveEpoch(Tablet):
@@ -574,6 +620,8 @@ BUGS: dict[str, Bug] = {
     "parked_kills": Bug(5, history=ParkedKills),
     "undone_kills": Bug(5, history=UndoneKills),
     "direct_parents_only": Bug(5, history=DirectParentsOnly),
+    "one_step_only": Bug(5, history=OneStepOnly),
+    "looks_through_strangers": Bug(5, history=LooksThroughStrangers),
     "admit_ignores_parents": Bug(5, history=AdmittedReplacesNothing),
     "parent_must_be_known": Bug(5, history=ParentMustBeKnown),
     "across_paths": Bug(5, history=AcrossPaths),

@@ -100,7 +100,9 @@ class History:
             if self.status.setdefault(change["id"], status) != status:
                 raise ValueError(f"change {change['id']} has two statuses")
             self.changes[change["id"]] = change
-        deciding = {id: one["decision"] for id, one in self.changes.items() if "decision" in one and targets(one)}
+        deciding = {
+            id: one["decision"] for id, one in self.changes.items() if "decision" in one and targets(one)
+        }
         self.void = rings({id: one["changes"] for id, one in deciding.items() if one["do"] != "close"})
         self.naming: dict[str, dict[str, list[str]]] = {"admit": {}, "close": {}, "withdraw": {}}
         for id in deciding.keys() - self.void:
@@ -133,7 +135,9 @@ class History:
     def merges(self) -> list[tuple[str, str]]:
         """(record, other) of every merge in force."""
         deciding = [change for change in self._counting() if "decision" in change]
-        return [(one["record"], one["decision"]["other"]) for one in deciding if one["decision"]["do"] == "merge"]
+        return [
+            (one["record"], one["decision"]["other"]) for one in deciding if one["decision"]["do"] == "merge"
+        ]
 
     @cached_property
     def classes(self) -> dict[str, frozenset[str]]:
@@ -141,7 +145,7 @@ class History:
         group = {change["record"]: {change["record"]} for change in self.changes.values()}
         for record, other in self.merges:
             together = group[record] | group.get(other, {other})
-            group.update({member: together for member in together})
+            group.update(dict.fromkeys(together, together))
         return {self.root(members): members for members in map(frozenset, group.values())}
 
     def root(self, members: frozenset[str]) -> str:
@@ -242,7 +246,9 @@ def contested(live: Live) -> dict[str, str]:
     found = {
         path: "values"
         for path, values in live.items()
-        if path != DELETED and merge_type(path) in CONTESTED and len({plain(value) for value in values.values()}) > 1
+        if path != DELETED
+        and merge_type(path) in CONTESTED
+        and len({plain(value) for value in values.values()}) > 1
     }
     if deletions(live) and not hidden(live):
         found[DELETED] = "delete_edit"
@@ -276,14 +282,29 @@ def plain(value: Any) -> str:
 
 
 def change_content(
-    *, id: str, record: str, writes: Mapping[str, tuple[Iterable[str], Any]], by: str, ms: int,
-    decision: dict[str, Any] | None = None, kind: str = "inspection", schema: int = 1,
+    *,
+    id: str,
+    record: str,
+    writes: Mapping[str, tuple[Iterable[str], Any]],
+    by: str,
+    ms: int,
+    decision: dict[str, Any] | None = None,
+    kind: str = "inspection",
+    schema: int = 1,
 ) -> Change:
     """A change from `path → (parents, value)`, written at `ms` (milliseconds since 1970) by the writer's clock."""
     content: Change = {
-        "v": 1, "id": id, "kind": kind, "record": record, "by": [by], "schema": schema, "hlc": f"{ms:012x}-0000",
+        "v": 1,
+        "id": id,
+        "kind": kind,
+        "record": record,
+        "by": [by],
+        "schema": schema,
+        "hlc": f"{ms:012x}-0000",
         "clock": {"wall": ms, "mono": ms % 86_400_000, "boot": "boot-1", "off": 0},
-        "set": {path: {"parents": sorted(parents), "value": value} for path, (parents, value) in writes.items()},
+        "set": {
+            path: {"parents": sorted(parents), "value": value} for path, (parents, value) in writes.items()
+        },
     }
     if decision:
         content["decision"] = decision
@@ -293,7 +314,9 @@ def change_content(
 def uuid7(rng: Random, ms: int) -> str:
     """UUIDv7 text (RFC 9562) for a time in milliseconds since 1970."""
     tail = f"{rng.getrandbits(74):019x}"
-    return f"{ms >> 16:08x}-{ms & 0xFFFF:04x}-7{tail[:3]}-{'89ab'[int(tail[3], 16) % 4]}{tail[4:7]}-{tail[7:]}"
+    return (
+        f"{ms >> 16:08x}-{ms & 0xFFFF:04x}-7{tail[:3]}-{'89ab'[int(tail[3], 16) % 4]}{tail[4:7]}-{tail[7:]}"
+    )
 
 
 def random_history(
@@ -334,49 +357,89 @@ def smallest(entries: Sequence[Entry], fails: Callable[[Sequence[Entry]], bool])
 class _Authors:
     """Writers who each know a part of what was written and act on what that part shows."""
 
-    ACTS = {"write": 46, "step": 8, "delete": 5, "undelete": 3, "resolve": 8, "merge": 7, "withdraw": 14, "admit": 6,
-            "close": 3}
-    STATUSES: dict[Status, int] = {"accepted": 78, "parked": 16, "quarantined": 6}
+    ACTS = {
+        "write": 46,
+        "step": 8,
+        "delete": 5,
+        "undelete": 3,
+        "resolve": 8,
+        "merge": 9,
+        "withdraw": 15,
+        "admit": 6,
+        "close": 3,
+    }
+    STATUSES: tuple[Status, ...] = ("accepted", "parked", "quarantined")
+    USUAL, LOCKED = (90, 6, 4), (15, 80, 5)
 
-    def __init__(self, rng: Random, records: int, writers: int, short_ids: bool, kind: str, changes: int) -> None:
+    def __init__(
+        self, rng: Random, records: int, writers: int, short_ids: bool, kind: str, changes: int
+    ) -> None:
         self.rng = rng
         self.kind = kind
         self.ms = 1_795_000_000_000
         self.skew = [rng.choice((0, 0, 40_000, -90_000)) for _ in range(writers)]
         self.short = iter(rng.sample([f"c{i:02d}" for i in range(changes)], changes)) if short_ids else None
         self.records = [f"r{i}" if short_ids else uuid7(rng, self.ms) for i in range(records)]
+        self.locked = dict.fromkeys(self.records, False)
         self.made: list[Entry] = []
         self.known: list[dict[str, Entry]] = [{} for _ in range(writers)]
+        self._sit_down()
 
     def act(self) -> Entry:
-        writer = self.rng.randrange(len(self.known))
-        self._catch_up(writer)
+        if self.rng.random() < 0.4:
+            self._sit_down()
+        writer = self.writer
         self.ms += self.rng.randrange(1, 2_000)
         record, writes, decision = self._choose(writer)
         ms = self.ms + self.skew[writer]
         id = next(self.short) if self.short else uuid7(self.rng, ms)
-        change = change_content(id=id, record=record, writes=writes, by=f"person-{writer}", ms=ms, decision=decision,
-                                kind=self.kind)
-        status: Status = self.rng.choices(list(self.STATUSES), list(self.STATUSES.values()))[0]
+        change = change_content(
+            id=id,
+            record=record,
+            writes=writes,
+            by=f"person-{writer}",
+            ms=ms,
+            decision=decision,
+            kind=self.kind,
+        )
+        status = self._status(record)
         self.made.append((change, status))
         self.known[writer][id] = (change, "accepted")  # who wrote it does not know what the server will say
         return self.made[-1]
 
-    def _catch_up(self, writer: int) -> None:
-        """Hear of some of what was written, with its true status; now and then of everything."""
+    def _status(self, record: str) -> Status:
+        """Parked ones come in rows, as on a locked record: edits upon edits that do not count."""
+        if self.rng.random() < (0.3 if self.locked[record] else 0.12):
+            self.locked[record] = not self.locked[record]
+        return self.rng.choices(self.STATUSES, self.LOCKED if self.locked[record] else self.USUAL)[0]
+
+    def _sit_down(self) -> None:
+        """Somebody else goes on, at one record and mostly at one path of it, and hears of some of what was written.
+
+        Who works on without hearing builds on own changes that the server may have parked by then.
+        """
+        self.writer = self.rng.randrange(len(self.known))
+        self.record = self.rng.choice(self.records)
+        self.favourite = self._path()
         share = self.rng.choice((0, 0.2, 0.6, 1))
-        self.known[writer].update({entry[0]["id"]: entry for entry in self.made if self.rng.random() < share})
+        self.known[self.writer].update(
+            {entry[0]["id"]: entry for entry in self.made if self.rng.random() < share}
+        )
 
     def _choose(self, writer: int) -> tuple[str, dict[str, tuple[set[str], Any]], dict[str, Any] | None]:
         """(record, writes, decision) of an act that makes sense with what the writer knows; else a plain write."""
         rng, history = self.rng, History(self.known[writer].values())
-        record = rng.choice(self.records)
-        root = history.roots.get(record, record)
+        root = history.roots.get(self.record, self.record)
+        record = rng.choice(sorted(history.classes.get(root, {root})))
         live = history.live.get(root, {})
         act = rng.choices(list(self.ACTS), list(self.ACTS.values()))[0]
         reason = {"reason": rng.choice(("现场核实", "entered twice", "mistake"))}
         if act == "step":
-            return record, self._writes(live, {"status": rng.choice(("draft", "submitted", "approved"))}), None
+            return (
+                record,
+                self._writes(live, {"status": rng.choice(("draft", "submitted", "approved"))}),
+                None,
+            )
         if act == "delete":
             seen = sorted(id for path, values in live.items() if path != DELETED for id in values)
             return record, self._writes(live, {DELETED: {"seen": seen, **reason}}), None
@@ -406,8 +469,11 @@ class _Authors:
         return sorted({self.rng.choice(pool) for _ in range(self.rng.choice((1, 1, 2)))}) if pool else []
 
     def _some_writes(self, live: Live, least: int, most: int) -> dict[str, tuple[set[str], Any]]:
-        paths = {self._path() for _ in range(self.rng.randint(least, most))}
-        return self._writes(live, {path: self._value(path) for path in sorted(paths)})
+        picks = (
+            self._path() if self.rng.random() < 0.5 else self.favourite
+            for _ in range(self.rng.randint(least, most))
+        )
+        return self._writes(live, {path: self._value(path) for path in sorted(set(picks))})
 
     def _writes(self, live: Live, values: Mapping[str, Any]) -> dict[str, tuple[set[str], Any]]:
         return {path: (self._parents(live, path), value) for path, value in values.items()}
@@ -424,11 +490,26 @@ class _Authors:
 
     def _path(self) -> str:
         entry = self.rng.randrange(10_000)
-        return self.rng.choice((
-            "title", "title", "title", "amount", "answers/FIR-05", "answers/FIR-05", "answers/ELE-02", "deadline",
-            "tags/storage", "tags/dormitory", "visits", "phone", f"notes/{entry:04d}", f"evidence/{entry:04d}",
-            "unknown_field", DELETED if entry < 500 else "title",
-        ))
+        return self.rng.choice(
+            (
+                "title",
+                "title",
+                "title",
+                "amount",
+                "answers/FIR-05",
+                "answers/FIR-05",
+                "answers/ELE-02",
+                "deadline",
+                "tags/storage",
+                "tags/dormitory",
+                "visits",
+                "phone",
+                f"notes/{entry:04d}",
+                f"evidence/{entry:04d}",
+                "unknown_field",
+                DELETED if entry < 500 else "title",
+            )
+        )
 
     def _value(self, path: str) -> Any:
         rng = self.rng

@@ -220,7 +220,7 @@ class Server:
 
     def _publish(self, root: str, rev: int) -> None:
         members = self.history.classes[root]
-        self.revs.update({member: rev for member in members})
+        self.revs.update(dict.fromkeys(members, rev))
         bucket = self._home(root)
         if self.placed.get(root, bucket) != bucket:
             self._remove(root)
@@ -261,7 +261,11 @@ class Server:
         for bucket, cursor in after.items():
             if self.is_gone(bucket, cursor):
                 return CursorGone(bucket)
-        rows = [(bucket, *row) for bucket, cursor in after.items() for row in self.rows_after(bucket, cursor.position)]
+        rows = [
+            (bucket, *row)
+            for bucket, cursor in after.items()
+            for row in self.rows_after(bucket, cursor.position)
+        ]
         for bucket, position, root, here in rows[:limit]:
             items.append(Item(bucket, position, root, self.state(root) if here else None))
             after[bucket] = after[bucket]._replace(position=position)
@@ -283,12 +287,23 @@ class Server:
     def state(self, root: str) -> State:
         history = self.history
         live = {path: values for path, values in history.live[root].items() if values}
-        readings = {path: history.reading(root, path) for path in live if merge_type(path) in ("counter", "tag")}
-        return State(root, self.revs[root], history.classes[root], live, history.is_deleted(root),
-                     history.conflicts(root), readings)
+        readings = {
+            path: history.reading(root, path) for path in live if merge_type(path) in ("counter", "tag")
+        }
+        return State(
+            root,
+            self.revs[root],
+            history.classes[root],
+            live,
+            history.is_deleted(root),
+            history.conflicts(root),
+            readings,
+        )
 
     def _checksum(self, bucket: int) -> frozenset[tuple[str, int]]:
-        return frozenset((root, self.revs[root]) for root, (_, here) in self.feeds[bucket].rows.items() if here)
+        return frozenset(
+            (root, self.revs[root]) for root, (_, here) in self.feeds[bucket].rows.items() if here
+        )
 
 
 class Tablet:
@@ -331,7 +346,9 @@ class Tablet:
         root = roots.get(record, record)
         pulled = self.pulled[root].live if root in self.pulled else {}
         live = {path: dict(values) for path, values in pulled.items()}
-        pending = [change for change in self.pending() if roots.get(change["record"], change["record"]) == root]
+        pending = [
+            change for change in self.pending() if root in (change["record"], roots.get(change["record"]))
+        ]
         for change in pending:
             for path, written in change["set"].items():
                 live.setdefault(path, {})[change["id"]] = written["value"]
@@ -345,22 +362,31 @@ class Tablet:
                 live[path].pop(parent, None)
 
     def records(self) -> list[str]:
-        roots = self.roots()
-        return sorted({*self.pulled, *(roots.get(change["record"], change["record"]) for change in self.pending())})
+        pending: set[str] = {change["record"] for change in self.pending()}
+        return sorted(self.pulled.keys() | (pending - self.roots().keys()))
 
     # --- writing
 
     def write(
-        self, *, id: str, record: str, values: Mapping[str, Any], bucket: int, ms: int, schema: int = 1,
+        self,
+        *,
+        id: str,
+        record: str,
+        values: Mapping[str, Any],
+        bucket: int,
+        ms: int,
+        schema: int = 1,
         decision: dict[str, Any] | None = None,
     ) -> Change:
         """Write values, each replacing what this tablet shows on its path, and queue the change."""
         live = self.view(record) if values else {}
         writes = {
-            path: (() if merge_type(path) == "counter" else live.get(path, ()), value) for path, value in values.items()
+            path: (() if merge_type(path) == "counter" else live.get(path, ()), value)
+            for path, value in values.items()
         }
-        change = change_content(id=id, record=record, writes=writes, by=self.person, ms=ms, schema=schema,
-                                decision=decision)
+        change = change_content(
+            id=id, record=record, writes=writes, by=self.person, ms=ms, schema=schema, decision=decision
+        )
         self.n += 1
         self.queued[id] = Envelope(self.replica, self.n, change, bucket)
         return change
@@ -452,7 +478,8 @@ class Tablet:
         self.settled |= {
             id
             for id, (envelope, acknowledgement) in self.acknowledged.items()
-            if revs.get(envelope.change["record"], 0) >= acknowledgement.rev or self.left_scope(acknowledgement, page)
+            if revs.get(envelope.change["record"], 0) >= acknowledgement.rev
+            or self.left_scope(acknowledgement, page)
         }
 
     def left_scope(self, acknowledgement: Acknowledgement, page: Page) -> bool:
@@ -462,7 +489,9 @@ class Tablet:
 
     def checksum(self, bucket: int) -> frozenset[tuple[str, int]]:
         """(root, rev) of every record that we hold because of the bucket"""
-        return frozenset((root, self.pulled[root].rev) for root, sources in self.sources.items() if bucket in sources)
+        return frozenset(
+            (root, self.pulled[root].rev) for root, sources in self.sources.items() if bucket in sources
+        )
 
 
 def copied(thing: object) -> dict[str, Any]:

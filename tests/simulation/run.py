@@ -17,7 +17,7 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from random import Random
 from typing import Any
 
@@ -64,7 +64,9 @@ class Simulation:
         everything = range(BUCKETS)
         self.tablets: list[Tablet] = [bug.tablet("desk", STAFF, everything)]
         self.tablets += [
-            bug.tablet(f"tablet-{i}", f"inspector-{i}", sorted(rng.sample(everything, rng.randint(1, BUCKETS))))
+            bug.tablet(
+                f"tablet-{i}", f"inspector-{i}", sorted(rng.sample(everything, rng.randint(1, BUCKETS)))
+            )
             for i in range(1, TABLETS)
         ]
         self.records = [uuid7(rng, self.ms) for _ in range(rng.choice((1, 3, 8)))]
@@ -77,7 +79,13 @@ class Simulation:
         self.loss = rng.choice((0, 0.05, 0.2, 0.4))
         self.page = rng.choice((1, 2, 5, 100))
         self.acts = Counter(
-            write=340, push=240, pull=240, deliver_late=30, decide=70, move=20, compact=15,
+            write=300,
+            push=260,
+            pull=260,
+            deliver_late=30,
+            decide=70,
+            move=20,
+            compact=15,
         )
         disasters = rng.choice(("none", "tablets", "server", "both", "both"))
         if disasters in ("tablets", "both"):
@@ -143,14 +151,19 @@ class Simulation:
         rng, record = self.rng, self.rng.choice(self.records)
         act = rng.random()
         if act < 0.80:
-            values = {path: self.value(path) for path in sorted({self.path() for _ in range(rng.choice((1, 1, 2, 3)))})}
+            values = {
+                path: self.value(path)
+                for path in sorted({self.path() for _ in range(rng.choice((1, 1, 2, 3)))})
+            }
         elif act < 0.92:
             last = "approved" if tablet.person == STAFF and rng.random() < 0.7 else "submitted"
             values = {"status": rng.choice(("draft", "submitted", "returned", last))}
             if rng.random() < 0.3:
                 values["title"] = self.value("title")
         elif act < 0.97:
-            values = {DELETED: {"seen": sorted(everything_shown(tablet.view(record))), "reason": "entered twice"}}
+            values = {
+                DELETED: {"seen": sorted(everything_shown(tablet.view(record))), "reason": "entered twice"}
+            }
         else:
             values = {DELETED: False}
         self.compose(tablet, record, values, schema=2 if rng.random() < 0.02 else 1)
@@ -160,14 +173,27 @@ class Simulation:
         id = uuid7(self.rng, self.ms + skew)
         self.note("write", f"{tablet.name} {record[-4:]} {id[-4:]} {values} {more.get('decision', '')}")
         self.written[id] = tablet.write(
-            id=id, record=record, values=values, ms=self.ms + skew, bucket=self.rng.choice(list(tablet.cursors)), **more
+            id=id,
+            record=record,
+            values=values,
+            ms=self.ms + skew,
+            bucket=self.rng.choice(list(tablet.cursors)),
+            **more,
         )
 
     def path(self) -> str:
-        return self.rng.choice((
-            "title", "title", "answers/FIR-05", "answers/FIR-05", "deadline", "tags/storage", "visits",
-            f"notes/{self.rng.randrange(1000):03d}",
-        ))
+        return self.rng.choice(
+            (
+                "title",
+                "title",
+                "answers/FIR-05",
+                "answers/FIR-05",
+                "deadline",
+                "tags/storage",
+                "visits",
+                f"notes/{self.rng.randrange(1000):03d}",
+            )
+        )
 
     def value(self, path: str) -> Any:
         match merge_type(path):
@@ -199,7 +225,9 @@ class Simulation:
     def decide_merge(self, tablet: Tablet) -> None:
         if len(self.records) > 1:
             record, other = self.rng.sample(self.records, 2)
-            self.compose(tablet, record, {}, decision={"do": "merge", "other": other, "reason": "entered twice"})
+            self.compose(
+                tablet, record, {}, decision={"do": "merge", "other": other, "reason": "entered twice"}
+            )
 
     def decide_withdraw(self, tablet: Tablet) -> None:
         made = [id for id, change in self.written.items() if "decision" in change]
@@ -218,7 +246,9 @@ class Simulation:
             self.compose(tablet, record, {}, decision={"do": do, "changes": named, "reason": "checked"})
 
     def not_accepted(self) -> list[str]:
-        return [id for id, (_, status) in self.server.log.items() if status != "accepted" and id in self.written]
+        return [
+            id for id, (_, status) in self.server.log.items() if status != "accepted" and id in self.written
+        ]
 
     # --- housekeeping and disasters
 
@@ -303,7 +333,12 @@ def check_own_writes(tablet: Tablet) -> None:
     expected = [change for change in own if must_show(tablet, change, roots)]
     if not expected:
         return
-    over = {(path, parent) for change in own for path, write in change["set"].items() for parent in write["parents"]}
+    over = {
+        (path, parent)
+        for change in own
+        for path, write in change["set"].items()
+        for parent in write["parents"]
+    }
     views = {record: tablet.view(record) for record in {change["record"] for change in expected}}
     for change in expected:
         for path in change["set"]:
@@ -314,7 +349,8 @@ def check_own_writes(tablet: Tablet) -> None:
 def must_show(tablet: Tablet, change: Change, roots: dict[str, str]) -> bool:
     if change["id"] in tablet.queued:
         return True
-    state = tablet.pulled.get(roots.get(change["record"], change["record"]))
+    record: str = change["record"]
+    state = tablet.pulled.get(roots.get(record, record))
     if state is None:
         return change["id"] not in tablet.settled
     return state.rev < tablet.acknowledged[change["id"]][1].rev
@@ -407,8 +443,11 @@ def check_shown(simulation: Simulation, truth: History) -> None:
         state = simulation.server.state(root)
         written = simulation.written.items()
         for path in (path for path in state.readings if merge_type(path) == "counter"):
-            count = sum(change["set"][path]["value"] for id, change in written
-                        if path in change["set"] and id in truth.in_force and change["record"] in members)
+            count = sum(
+                change["set"][path]["value"]
+                for id, change in written
+                if path in change["set"] and id in truth.in_force and change["record"] in members
+            )
             if state.readings[path] != count:
                 raise Violation("counters are exact", f"{state.readings[path]} instead of {count}")
         for path in (path for path in state.readings if merge_type(path) == "tag"):
@@ -424,7 +463,11 @@ def check_convergence(simulation: Simulation) -> None:
     """Every tablet shows exactly the server's records of its buckets, each as the server has it."""
     server = simulation.server
     for tablet in simulation.tablets:
-        expected = {root: server.state(root).live for root, bucket in server.placed.items() if bucket in tablet.cursors}
+        expected = {
+            root: server.state(root).live
+            for root, bucket in server.placed.items()
+            if bucket in tablet.cursors
+        }
         if {root: tablet.view(root) for root in tablet.records()} != expected:
             raise Violation("convergence", f"{tablet.name} differs from the server")
 
@@ -432,8 +475,10 @@ def check_convergence(simulation: Simulation) -> None:
 # --- command line
 
 
-def failures(bug: Bug, seeds: range, events: int = EVENTS, tally: Counter[str] | None = None) -> Iterator[tuple[int, Violation]]:
-    """(seed, what it broke) of the seeds that break a promise. An answer nobody foresaw in a planted bug counts too."""
+def failures(
+    bug: Bug, seeds: Iterable[int], events: int = EVENTS, tally: Counter[str] | None = None
+) -> Iterator[tuple[int, Violation]]:
+    """(seed, what it broke) of the seeds that break a promise; adds up in `tally` what happened in all of them."""
     for seed in seeds:
         simulation = Simulation(seed, bug, events)
         try:
@@ -466,8 +511,10 @@ def main(arguments: list[str] | None = None, say: Callable[[str], None] = print)
     if options.trace:
         for line in traced(bug, options.first, options.events):
             say(line)
-    say(f"{options.bug or 'design'}: {broken.total()} of {len(seeds)} seeds break a promise {dict(broken)}; "
-        f"first {first[0] if first else None}; {took:.1f} s, {len(seeds) / took:.0f} seeds/s")
+    say(
+        f"{options.bug or 'design'}: {broken.total()} of {len(seeds)} seeds break a promise {dict(broken)}; "
+        f"first {first[0] if first else None}; {took:.1f} s, {len(seeds) / took:.0f} seeds/s"
+    )
     say(f"what happened: {dict(sorted(tally.items()))}")
     return int(bool(broken) == (bug is DESIGN))
 
@@ -482,7 +529,9 @@ def traced(bug: Bug, seed: int, events: int) -> list[str]:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.simulation.run", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.simulation.run", description=(__doc__ or "").split("\n")[0]
+    )
     parser.add_argument("--bug", choices=sorted(BUGS), metavar="NAME", help="plant this bug")
     parser.add_argument("--list", action="store_true", help="list the bugs that can be planted")
     parser.add_argument("--seeds", type=int, default=200, metavar="N")

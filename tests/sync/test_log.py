@@ -214,9 +214,11 @@ def test_a_node_of_the_tree_does_not_pass_for_a_leaf(tree: Tree) -> None:
     assert not verify_inclusion(node, 0, 4, proof, rfc_root(0, 4))
 
 
-def test_bytes_do_not_move_between_a_leaf_and_its_sibling() -> None:
-    moved, sibling = LEAVES[0] + LEAVES[1][:1], LEAVES[1][1:]
-    assert not verify_inclusion(moved, 0, 2, [sibling], rfc_root(0, 2))
+def test_a_byte_does_not_move_from_one_hash_to_its_neighbour() -> None:
+    longer, shorter = LEAVES[0] + LEAVES[1][:1], LEAVES[1][1:]
+    assert not verify_inclusion(longer, 0, 2, [shorter], rfc_root(0, 2))
+    assert not verify_consistency(1, 2, longer, rfc_root(0, 2), [shorter])
+    assert not verify_tail([longer], 1, [shorter], rfc_root(0, 2))
 
 
 @pytest.mark.parametrize(("index", "size"), [(0, 0), (-1, 5), (5, 5), (0, LARGEST + 1)])

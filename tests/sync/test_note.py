@@ -128,6 +128,13 @@ def test_one_wrong_signature_of_a_known_key_spoils_the_note() -> None:
         open_note(f"{BODY}\n{other}{COUNTY_LINE}", [LOG, COUNTY])
 
 
+@pytest.mark.parametrize("key", [LOG, COUNTY])
+def test_a_cut_signature_of_a_known_key_is_wrong(key: Verifier) -> None:
+    stump = b64encode(key.id + b"\x00").decode()
+    with pytest.raises(UntrustedNote, match="is wrong"):
+        open_note(f"{BODY}\n— {key.name} {stump}\n", [key])
+
+
 def test_a_key_signs_a_note_once() -> None:
     with pytest.raises(UntrustedNote, match="twice"):
         open_note(f"{BODY}\n{LOG_LINE}{LOG_LINE}", [LOG])
@@ -256,9 +263,12 @@ def test_only_a_note_about_a_log_is_a_checkpoint() -> None:
 
 
 def test_a_checkpoint_that_cannot_be_written_cannot_be_made() -> None:
-    for change in ({"origin": "two\nlines"}, {"origin": ""}, {"size": -1}, {"size": 2**63}, {"root": b"short"}):
+    root = CHECKPOINT.root
+    for origin, size in [("two\nlines", 1), ("", 1), ("a", -1), ("a", 2**63)]:
         with pytest.raises(Malformed):
-            replace(CHECKPOINT, **change)
+            Checkpoint(origin, size, root)
+    with pytest.raises(Malformed):
+        Checkpoint(ORIGIN, 1, root[:-1])
 
 
 @pytest.mark.parametrize("body", ["no newline", "a tab\t\n", "lone \ud800\n"])

@@ -1,0 +1,155 @@
+"""Push, pull, snapshots, have: changes in, states out. The bodies of push and pull never meet a schema library."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import zstandard
+from flask import Response, request, send_file
+from flask_smorest import Blueprint
+
+from schemas import wire
+from server import intake, outflow
+from server.access.rights import rights_at
+from server.api import door
+from server.api.description import BASE, BINARY, NDJSON, described, header, lines
+from server.storage import journal, people, snapshots
+from sync.core.errors import (
+    CursorExpired,
+    DeviceRevoked,
+    EpochChanged,
+    InvalidField,
+    NotAllowed,
+    NotFound,
+    ReplicaForked,
+)
+
+blueprint = Blueprint("exchange", __name__, url_prefix=BASE, description="Changes in, states out")
+
+MOST_IDS = 100_000
+CHANGE = {"type": "object", "description": "The canonical content of a change, byte for byte as it was hashed"}
+SQLITE = "application/vnd.sqlite3"
+_STREAMED = 1 << 20
+
+
+@blueprint.route("/push", methods=["POST"])
+@door.signed(revoked=True)
+@described(
+    blueprint,
+    "Send changes; each is accepted, parked or quarantined, and always kept",
+    takes=lines("A header first, then the changes in the order of its runs", wire.PushHeader, CHANGE),
+    gives=wire.PushAnswer,
+    problems=[EpochChanged, ReplicaForked, NotAllowed],
+)
+def push() -> Response:
+    house = door.instance()
+    device = door.device()
+    with house.database.read() as conn:
+        rights = rights_at(conn, device)
+    return door.answer(
+        intake.push(
+            house.database,
+            house.registry,
+            house.projections,
+            house.keys,
+            epoch=house.epoch,
+            device=device.id,
+            public_key=device.key,
+            rights=rights,
+            owner_of=people.owner_of,
+            body=door.plain(),
+            now=house.now(),
+            language=door.language(),
+        )
+    )
+
+
+@blueprint.route("/pull", methods=["POST"])
+@door.signed()
+@described(
+    blueprint,
+    "States that changed since the cursors, one page",
+    takes=wire.PullRequest,
+    gives=lines("A head, then records that changed or left, then an end", wire.PullLine),
+    problems=[EpochChanged, CursorExpired, DeviceRevoked],
+)
+def pull() -> Response:
+    house = door.instance()
+    wanted = _pull_request(door.sent_json(), house.settings.pull_bytes)
+    scope = door.scope()
+    # One bounded page in memory rather than a stream: a slow link must not hold a snapshot of the database open, and
+    # a problem half-way still gets its own status.
+    page = outflow.pull(
+        house.database,
+        house.keys,
+        epoch=house.epoch,
+        prefixes=scope.prefixes,
+        exact=scope.exact,
+        request=wanted,
+        now=house.now(),
+    )
+    return door.packed(page, NDJSON)
+
+
+@blueprint.route("/snapshots/<bucket>")
+@door.signed()
+@described(
+    blueprint,
+    "First fill of a bucket: a SQLite file with its cursor",
+    gives={SQLITE: {"schema": BINARY}},
+    parameters=[header("Range", "Bytes to resume from; the file is then sent without encoding")],
+    problems=[NotFound, DeviceRevoked],
+)
+def snapshot(bucket: str) -> Response:
+    house = door.instance()
+    if not door.scope().covers(bucket):
+        raise NotFound(what=bucket)
+    built = snapshots.build(house.database, house.settings.snapshots, bucket, house.epoch)
+    packed = "Range" not in request.headers and door.accepted_encoding() == "zstd"
+    digest = built.digest.hex()
+    if packed and request.method == "GET" and f'"{digest}-zstd"' not in request.headers.get("If-None-Match", ""):
+        response = Response(_packed_file(os.fspath(built.path)), mimetype=SQLITE)
+        response.content_encoding = "zstd"
+        response.set_etag(f"{digest}-zstd")
+    else:
+        response = send_file(built.path, mimetype=SQLITE, conditional=True, etag=f"{digest}-zstd" if packed else digest)
+    response.headers["Repr-Digest"] = built.repr_digest
+    response.vary.add("Accept-Encoding")
+    return response
+
+
+@blueprint.route("/have", methods=["POST"])
+@door.signed(revoked=True)
+@described(blueprint, "Which of these changes does the server lack", takes=wire.HaveRequest, gives=wire.HaveAnswer)
+def have() -> Response:
+    asked = door.sent_json()
+    ids = asked.get("ids") if isinstance(asked, dict) else None
+    if not isinstance(ids, list) or len(ids) > MOST_IDS or not all(type(id) is str for id in ids):
+        raise InvalidField(field="ids", detail=f"is a list of at most {MOST_IDS} change ids")
+    with door.instance().database.read() as conn:
+        return door.answer({"lacking": journal.lacking(conn, ids)})
+
+
+def _pull_request(wanted: Any, most: int) -> dict[str, Any]:
+    """A pull request by hand: a reader of a whole province names thousands of cursors."""
+    if not isinstance(wanted, dict) or type(wanted.get("epoch")) is not str:
+        raise InvalidField(field="epoch", detail="is text")
+    cursors = wanted.get("cursors")
+    if not isinstance(cursors, dict) or not all(type(cursor) is str for cursor in cursors.values()):
+        raise InvalidField(field="cursors", detail="is an object of cursors by bucket")
+    limit = wanted.get("limit_bytes", outflow.PAGE)
+    if type(limit) is not int or limit < 1:
+        raise InvalidField(field="limit_bytes", detail="is a whole number of at least 1")
+    log = wanted.get("log")
+    if log is not None and not (isinstance(log, dict) and type(log.get("size")) is int):
+        raise InvalidField(field="log", detail="holds a size")
+    return {**wanted, "limit_bytes": min(limit, most)}
+
+
+def _packed_file(path: str) -> Iterator[bytes]:
+    with open(path, "rb") as file:
+        yield from zstandard.ZstdCompressor(level=door.LEVEL).read_to_iter(file, write_size=_STREAMED)
+
+

@@ -1,0 +1,69 @@
+"""The transparency log: its newest checkpoint and its proofs. They hold hashes only, so every device may ask."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+
+from flask import Response, request
+from flask_smorest import Blueprint
+
+from schemas import wire
+from server.api import door
+from server.api.description import BASE, described, query
+from server.storage import merkle
+from sync.core.errors import NotFound
+
+blueprint = Blueprint("log", __name__, url_prefix=BASE, description="Proofs that nothing was rewritten")
+
+NOTE = "text/plain; charset=utf-8"
+
+_INCLUSION = wire.InclusionRequest()
+_CONSISTENCY = wire.ConsistencyQuery()
+_SIZE = {"type": "integer", "minimum": 0}
+
+
+@blueprint.route("/log/checkpoint")
+@door.signed(revoked=True)
+@described(blueprint, "The newest signed checkpoint", gives={"text/plain": {"schema": {"type": "string"}}})
+def checkpoint() -> Response:
+    house = door.instance()
+    with house.database.read() as conn:
+        note = merkle.checkpoint(conn, house.keys.origin, house.keys.log_seed, house.now())
+    return Response(note, content_type=NOTE)
+
+
+@blueprint.route("/log/inclusion", methods=["POST"])
+@door.signed(revoked=True)
+@described(
+    blueprint,
+    "Proofs that these leaves are in the log",
+    takes=wire.InclusionRequest,
+    gives=wire.InclusionAnswer,
+    problems=[NotFound],
+)
+def inclusion() -> Response:
+    wanted = door.checked(_INCLUSION)
+    size = wanted["size"]
+    with door.instance().database.read() as conn:
+        proofs = {str(leaf): _base64(merkle.inclusion(conn, leaf, size)) for leaf in wanted["leaves"]}
+    return door.answer({"size": size, "proofs": proofs})
+
+
+@blueprint.route("/log/consistency")
+@door.signed(revoked=True)
+@described(
+    blueprint,
+    "Proof that the log of one size extends that of another",
+    gives=wire.ConsistencyAnswer,
+    parameters=[query("old", "Size that is known", _SIZE, required=True),
+                query("new", "Larger size", _SIZE, required=True)],
+    problems=[NotFound],
+)  # fmt: skip
+def consistency() -> Response:
+    wanted = door.checked_value(_CONSISTENCY, request.args.to_dict())
+    with door.instance().database.read() as conn:
+        return door.answer({"proof": _base64(merkle.consistency(conn, wanted["old"], wanted["new"]))})
+
+
+def _base64(proof: list[bytes]) -> list[str]:
+    return [b64encode(one).decode() for one in proof]

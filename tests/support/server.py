@@ -1,0 +1,206 @@
+"""A real server for tests: in this process behind a requests adapter, or in a thread behind a real socket.
+
+    with running_server(tmp_path) as server:
+        device = server.enrol("inspector", "430102")
+        device.post("/have", json={"ids": []}).json()
+"""
+
+from __future__ import annotations
+
+import io
+import secrets
+import threading
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import orjson
+import requests
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from flask import Flask
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPResponse
+from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.test import EnvironBuilder, run_wsgi_app
+
+from schemas.registry import Registry
+from server.access import enrolment, rights, signatures
+from server.api.door import EXTENSION
+from server.app import create_app
+from server.config import Settings
+from server.instance import Instance, create_instance, wall_ms
+from server.storage import people
+from server.storage.people import Grant, Person
+
+BASE = "/api/v1"
+ORIGIN = "test.example/log"
+
+
+class Clock:
+    """The server's clock in a test: the real one, moved by `ahead` milliseconds."""
+
+    def __init__(self) -> None:
+        self.ahead = 0
+
+    def __call__(self) -> int:
+        return wall_ms() + self.ahead
+
+
+class WsgiAdapter(HTTPAdapter):
+    """Lets a requests session talk to an application without a socket."""
+
+    def __init__(self, app: Callable[..., Any]) -> None:
+        super().__init__()
+        self.app = app
+
+    def send(self, request: Any, *args: Any, **kwargs: Any) -> requests.Response:  # type: ignore[override]
+        body = request.body or b""
+        content = body.encode() if isinstance(body, str) else body if isinstance(body, bytes) else b"".join(body)
+        builder = EnvironBuilder(request.path_url, request.url, method=request.method, headers=dict(request.headers))
+        environ = builder.get_environ()
+        environ["RAW_URI"] = request.path_url
+        environ["wsgi.input"] = io.BytesIO(content)
+        environ["CONTENT_LENGTH"] = str(len(content))
+        pieces, status, headers = run_wsgi_app(self.app, environ, buffered=True)
+        answer = HTTPResponse(
+            body=io.BytesIO(b"".join(pieces)),
+            headers=dict(headers),
+            status=int(status.split()[0]),
+            preload_content=False,
+        )
+        return self.build_response(request, answer)
+
+
+@dataclass
+class TestDevice:
+    """An enrolled tablet as far as HTTP goes: a key, an id, and signed requests."""
+
+    __test__ = False
+
+    session: requests.Session
+    url: str
+    id: str
+    key: Ed25519PrivateKey
+    now: Callable[[], int]
+    answer: dict[str, Any] = field(default_factory=dict)
+
+    def headers(self, method: str, target: str, body: bytes, *, time: int | None = None, nonce: str = "") -> dict[str, str]:
+        """The Authorization header for a request."""
+        nonce = nonce or secrets.token_hex(16)
+        stamp = self.now() if time is None else time
+        message = signatures.signed_bytes(method, target, sha256(body).hexdigest(), stamp, nonce)
+        sig = b64encode(self.key.sign(message)).decode()
+        return {"Authorization": f'Patrolbook device="{self.id}", time="{stamp}", nonce="{nonce}", sig="{sig}"'}
+
+    def request(self, method: str, path: str, body: bytes = b"", **headers: str) -> requests.Response:
+        """A signed request; underscores in header names stand for dashes."""
+        said = {name.replace("_", "-"): value for name, value in headers.items()}
+        said |= self.headers(method, BASE + path, body)
+        return self.session.request(method, self.url + BASE + path, data=body, headers=said, timeout=60)
+
+    def get(self, path: str, **headers: str) -> requests.Response:
+        return self.request("GET", path, **headers)
+
+    def post(self, path: str, json: Any = None, **headers: str) -> requests.Response:
+        body = b"" if json is None else orjson.dumps(json)
+        return self.request("POST", path, body, **{"Content_Type": "application/json", **headers})
+
+    def put_part(self, upload: str, number: int, content: bytes, digest: bytes | None = None) -> requests.Response:
+        claimed = b64encode(digest or sha256(content).digest()).decode()
+        return self.request("PUT", f"/blobs/{upload}/parts/{number}", content, Content_Digest=f"sha-256=:{claimed}:")
+
+    def send_blob(self, content: bytes, part_size: int = 1 << 16, mime: str = "image/jpeg") -> dict[str, Any]:
+        """Announce, send every part, complete; returns the last answer."""
+        claim = {"sha256": sha256(content).hexdigest(), "size": len(content), "mime": mime, "part_size": part_size,
+                 "role": "original"}  # fmt: skip
+        begun = self.post("/blobs", claim).json()
+        for number, start in enumerate(range(0, len(content), begun["part_size"]), start=1):
+            assert self.put_part(begun["upload"], number, content[start : start + begun["part_size"]]).status_code == 204
+        done: dict[str, Any] = self.post(f"/blobs/{begun['upload']}/complete").json()
+        return done
+
+
+@dataclass
+class TestServer:
+    """A server with a session that reaches it at `url`."""
+
+    __test__ = False
+
+    app: Flask
+    url: str
+    session: requests.Session
+    clock: Clock
+
+    @property
+    def instance(self) -> Instance:
+        return self.app.extensions[EXTENSION]  # type: ignore[no-any-return]
+
+    def person(self, role: str = "inspector", *areas: str, name: str = "李敏") -> Person:
+        """Somebody new, with grants on these areas from the beginning of time."""
+        house = self.instance
+        one = Person(house.keys.new_id(house.now()), name, role, house.now())
+        with house.database.write() as conn:
+            people.add_person(conn, one)
+            for area in areas:
+                rights.grant(conn, Grant(house.keys.new_id(house.now()), one.id, area, role, 0, None))
+        return one
+
+    def code(self, person: Person) -> str:
+        house = self.instance
+        return enrolment.invite(house.database, house.keys, person.id, house.now(), house.settings.code_ms)
+
+    def claim(self, code: str, key: Ed25519PrivateKey) -> dict[str, Any]:
+        """The body of an enrolment."""
+        public = key.public_key().public_bytes_raw()
+        proof = key.sign(enrolment.PROOF_TAG + code.encode() + public)
+        return {"code": code, "key": b64encode(public).decode(), "name": "T-14", "model": "test",
+                "proof": b64encode(proof).decode()}  # fmt: skip
+
+    def enrol(self, role: str = "inspector", *areas: str) -> TestDevice:
+        """A new person's tablet, enrolled over HTTP."""
+        key = Ed25519PrivateKey.generate()
+        claim = self.claim(self.code(self.person(role, *areas)), key)
+        response = self.session.post(f"{self.url}{BASE}/enrol", json=claim, timeout=60)
+        response.raise_for_status()
+        answer = response.json()
+        return TestDevice(self.session, self.url, answer["device"], key, self.clock, answer)
+
+
+def wsgi_server(folder: Path, registry: Registry | None = None, **settings: Any) -> TestServer:
+    """A server in this process, reached without a socket."""
+    made = Settings(folder / "data", **settings)
+    clock = Clock()
+    create_instance(made, ORIGIN, registry, clock).close()
+    app = create_app(made, registry, clock)
+    session = requests.Session()
+    session.mount("http://", WsgiAdapter(app))
+    return TestServer(app, "http://server.test", session, clock)
+
+
+@contextmanager
+def running_server(folder: Path, registry: Registry | None = None, **settings: Any) -> Iterator[TestServer]:
+    """The same behind a real socket on a free port of this machine, in a thread."""
+    server = wsgi_server(folder, registry, **settings)
+    listener = make_server("127.0.0.1", 0, server.app, threaded=True, request_handler=_KeepAlive)
+    thread = threading.Thread(target=listener.serve_forever, daemon=True)
+    thread.start()
+    try:
+        with requests.Session() as session:
+            session.trust_env = False
+            yield TestServer(server.app, f"http://127.0.0.1:{listener.server_port}", session, server.clock)
+    finally:
+        listener.shutdown()
+        thread.join()
+        listener.server_close()
+        server.instance.close()
+
+
+class _KeepAlive(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log(self, type: str, message: str, *args: Any) -> None:
+        """Tests have their own output."""
