@@ -1,9 +1,9 @@
 """Settings of the tablet. Only the edge (the command line, the touch screen's start-up) reads the environment.
 
-    PATROLBOOK_HOME         where the tablet's data lies
-    PATROLBOOK_LANG         zh or en, over what `patrolbook language` chose
-    PATROLBOOK_PIN          the PIN, for scripts; without it a person is asked
-    PATROLBOOK_PASSPHRASE   the passphrase of a courier, for scripts
+PATROLBOOK_HOME         where the tablet's data lies
+PATROLBOOK_LANG         zh or en, over what `patrolbook language` chose
+PATROLBOOK_PIN          the PIN, for scripts; without it a person is asked
+PATROLBOOK_PASSPHRASE   the passphrase of a courier, for scripts
 """
 
 from __future__ import annotations

@@ -1,24 +1,29 @@
 """Finding an institution without a network, by any piece of what is known about it.
 
 What a person types may be a few characters from the middle of the name (`口才`), pinyin initials (`kcpx`), pinyin in
-full or half-way (`koucai`, `kouc`), a word in Latin letters, or a piece of an address, a person's name or a code. Several
-pieces, separated by spaces, must all fit.
+full or half-way (`koucai`, `kouc`), a word in Latin letters, or a piece of an address, a person's name or a code.
+Several pieces, separated by spaces, must all fit.
 
-The index is an FTS5 table in the encrypted store, one token per character, so that any substring is a phrase. Pinyin is
-kept beside it, one token per syllable and one per initial; a character that is read in two ways in names (曾, 单, 长)
-is found under both. Triggers on the store note which records changed, and nothing else: a pull pays for a note, not for
-pinyin. `Search.catch_up` works the notes off, a few at a time, when nothing else is to be done.
+The index is an FTS5 table in the encrypted store: one token per character, or per pair of neighbours where letters and
+digits are, so that any substring is a phrase. Pinyin is kept beside it, as syllables and as initials; a character that
+is read in two ways in names (曾, 单, 长) is found under both.
+
+Triggers in the database note which records changed, and nothing else: a pull pays for a note, not for pinyin, and no
+program that writes to the store can forget it. `Search.catch_up` works the notes off, a few at a time.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from field_client.platform.database import Database
+from field_client.store import Store
 from schemas.base import RecordSchema
 from schemas.kinds.institution import Institution
+from sync.core.errors import NotFound
+from sync.core.fold import deleted, values_of
 
 AT_ONCE = 200
 """Records indexed in one transaction: about 80 ms, short enough for whoever waits to write an answer."""
@@ -36,13 +41,32 @@ ALSO_READ = {
 }  # fmt: skip
 """Characters whose second reading is alive in names of people, places and schools; a dictionary picks only one."""
 
-_TABLES = """
-CREATE TABLE IF NOT EXISTS search_todo (record TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS search_entries (n INTEGER PRIMARY KEY, record TEXT NOT NULL UNIQUE, name TEXT NOT NULL,
+_RUN = re.compile("[a-z0-9]+|[^a-z0-9]")
+_HAN = re.compile("([\u3400-\u9fff\U00020000-\U000323af]+)")
+
+_SCHEMA = """
+CREATE TABLE search_todo (record TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE search_entries (n INTEGER PRIMARY KEY, record TEXT NOT NULL UNIQUE, name TEXT NOT NULL,
     area TEXT NOT NULL, address TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS search_syllables (syllable TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE VIRTUAL TABLE IF NOT EXISTS search_text USING fts5 (name, other, initials, pinyin, content = '',
+CREATE TABLE search_syllables (syllable TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE VIRTUAL TABLE search_text USING fts5 (name, other, initials, pinyin, content = '',
     contentless_delete = 1, tokenize = 'ascii');
+CREATE TRIGGER search_state_put AFTER INSERT ON states WHEN new.kind = '{kind}'
+    BEGIN INSERT OR IGNORE INTO search_todo VALUES (new.id); END;
+CREATE TRIGGER search_state_changed AFTER UPDATE ON states WHEN new.kind = '{kind}'
+    BEGIN INSERT OR IGNORE INTO search_todo VALUES (new.id); END;
+CREATE TRIGGER search_state_gone AFTER DELETE ON states WHEN old.kind = '{kind}'
+    BEGIN INSERT OR IGNORE INTO search_todo VALUES (old.id); END;
+CREATE TRIGGER search_change_written AFTER INSERT ON changes WHEN new.kind = '{kind}'
+    BEGIN INSERT OR IGNORE INTO search_todo VALUES (new.record); END;
+CREATE TRIGGER search_change_moved AFTER UPDATE OF status ON changes WHEN new.kind = '{kind}'
+    BEGIN INSERT OR IGNORE INTO search_todo VALUES (new.record); END;
+CREATE TRIGGER search_merged AFTER INSERT ON aliases
+    BEGIN INSERT OR IGNORE INTO search_todo VALUES (new.member), (new.root); END;
+CREATE TRIGGER search_unmerged AFTER DELETE ON aliases
+    BEGIN INSERT OR IGNORE INTO search_todo VALUES (old.member), (old.root); END;
+INSERT OR IGNORE INTO search_todo SELECT id FROM states WHERE kind = '{kind}';
+INSERT OR IGNORE INTO search_todo SELECT record FROM changes WHERE kind = '{kind}';
 """
 
 
@@ -56,17 +80,19 @@ class Found(NamedTuple):
 
 
 class Search:
-    """The index of one kind of record in a store. `values` gives path → value of a record, None where it is gone."""
+    """The index of the institutions in a store; makes its tables when it meets a store without them."""
 
-    def __init__(
-        self,
-        database: Database,
-        values: Callable[[str], Mapping[str, Any] | None],
-        schema: type[RecordSchema] = Institution,
-    ) -> None:
-        self._database = database
-        self._values = values
+    def __init__(self, store: Store, schema: type[RecordSchema] = Institution) -> None:
+        self._store = store
+        self._database = store.database
         self._schema = schema
+        if self._database.value("SELECT 1 FROM sqlite_master WHERE name = 'search_todo'") is None:
+            self._make()
+
+    def _make(self) -> None:
+        with self._database.writing():
+            for statement in _SCHEMA.replace("{kind}", self._schema.kind).strip("\n;").split(";\n"):
+                self._database.run(statement)
 
     def find(self, text: str, limit: int = 20) -> list[Found]:
         """The institutions that fit, best first: the name begins so; its pinyin does; it is inside the name; elsewhere.
@@ -77,8 +103,8 @@ class Search:
         found: dict[str, Found] = {}
         for expression in _expressions(terms, self._syllables()) if terms else ():
             rows = self._database.rows(
-                "SELECT record, name, area, address FROM search_text JOIN search_entries ON n = search_text.rowid"
-                " WHERE search_text MATCH ? LIMIT ?",
+                "SELECT e.record, e.name, e.area, e.address FROM search_text t JOIN search_entries e ON e.n = t.rowid"
+                " WHERE t.search_text MATCH ? LIMIT ?",
                 (expression, max(200, 4 * limit)),
             )
             for row in sorted(rows, key=lambda row: (len(row[1]), row[1], row[0])):
@@ -101,6 +127,16 @@ class Search:
                     self._index(record)
         return self.behind()
 
+    def _values(self, record: str) -> dict[str, Any]:
+        """path → value as it is shown; empty for what is gone, deleted, or known under another id now."""
+        try:
+            state = self._store.view(record)
+        except NotFound:
+            return {}
+        if state.record != record or state.kind != self._schema.kind or deleted(state):
+            return {}
+        return values_of(state, self._schema.merge_of)
+
     def _index(self, record: str) -> None:
         run = self._database.run
         run("DELETE FROM search_todo WHERE record = ?", (record,))
@@ -109,21 +145,24 @@ class Search:
             run("DELETE FROM search_text WHERE rowid = ?", (known,))
             run("DELETE FROM search_entries WHERE n = ?", (known,))
         values = self._values(record)
-        name = values.get(self._schema.title) if values else None
-        if not values or not isinstance(name, str):
+        name = values.get(self._schema.title)
+        if not isinstance(name, str):
             return
         area, address = (str(values.get(path) or "") for path in ("area", "address"))
-        run("INSERT INTO search_entries (record, name, area, address) VALUES (?, ?, ?, ?)", (record, name, area, address))
+        run(
+            "INSERT INTO search_entries (record, name, area, address) VALUES (?, ?, ?, ?)",
+            (record, name, area, address),
+        )
         rest = [str(values[path]) for path in self._schema.search if path != self._schema.title and values.get(path)]
         readings = readings_of(name)
         run(
             "INSERT INTO search_text (rowid, name, other, initials, pinyin)"
             " SELECT n, ?, ?, ?, ? FROM search_entries WHERE record = ?",
             (
-                _spaced([letters_of(name)]),
-                _spaced([letters_of(one) for one in rest]),
-                _spaced([[syllable[0] for syllable in reading] for reading in readings]),
-                _spaced(readings),
+                _joined([tokens_of(letters_of(name))]),
+                _joined([tokens_of(letters_of(one)) for one in rest]),
+                _joined([tokens_of([syllable[0] for syllable in reading]) for reading in readings]),
+                _joined(readings),
                 record,
             ),
         )
@@ -150,6 +189,21 @@ def terms_of(text: str) -> list[list[str]]:
     return [letters for word in words if (letters := letters_of(word))]
 
 
+def tokens_of(letters: Sequence[str], typing: bool = False) -> list[str]:
+    """The index tokens of a text: characters one by one, ASCII in overlapping pairs: `路432号` → 路 43 32 2 号.
+
+    A lone letter or digit is in nearly every record, a pair in few: a phrase of pairs is found ten times as fast. While
+    somebody is `typing`, what follows the last sign is not known, so that sign only ends a pair: `路432` → 路 43 32.
+    """
+    tokens: list[str] = []
+    runs = _RUN.findall("".join(letters))
+    for place, run in enumerate(runs):
+        tokens += map("".join, zip(run, run[1:], strict=False))
+        if not (typing and len(run) > 1 and place == len(runs) - 1):
+            tokens.append(run[-1])
+    return tokens
+
+
 def splits_of(letters: str, syllables: frozenset[str]) -> list[list[str]]:
     """The ways to read letters as pinyin, the last syllable perhaps half typed: `xian` → [xian], [xi, an]."""
     found: list[list[str]] = []
@@ -170,15 +224,15 @@ def splits_of(letters: str, syllables: frozenset[str]) -> list[list[str]]:
 def _expressions(terms: list[list[str]], syllables: frozenset[str]) -> Iterator[str]:
     """FTS5 queries from the best fit to any; each later one finds what the earlier ones do, and more."""
     first, rest = terms[0], [_anywhere(term, syllables) for term in terms[1:]]
-    yield _all([f'name : "{START} {" ".join(first)}"', *rest])
+    yield _all([f"name : {_phrase(first, START)}", *rest])
     if spelt := _spelt(first, syllables, START):
         yield _all([_any(spelt), *rest])
-    yield _all([f'name : "{" ".join(first)}"', *rest])
+    yield _all([f"name : {_phrase(first)}", *rest])
     yield _all([_anywhere(first, syllables), *rest])
 
 
 def _anywhere(term: list[str], syllables: frozenset[str]) -> str:
-    return _any([f'{{name other}} : "{" ".join(term)}"', *_spelt(term, syllables)])
+    return _any([f"{{name other}} : {_phrase(term)}", *_spelt(term, syllables)])
 
 
 def _spelt(term: list[str], syllables: frozenset[str], start: str = "") -> list[str]:
@@ -186,10 +240,16 @@ def _spelt(term: list[str], syllables: frozenset[str], start: str = "") -> list[
     letters = "".join(term)
     if not letters.isascii() or not letters.isalpha():
         return []
-    readings = [f'initials : "{start} {" ".join(term)}"']
+    readings = [f"initials : {_phrase(term, start)}"]
     if len(letters) > 1:
         readings += [f'pinyin : "{start} {" ".join(split)}" *' for split in splits_of(letters, syllables)]
     return readings
+
+
+def _phrase(term: list[str], start: str = "") -> str:
+    tokens = tokens_of(term, typing=True)
+    alone = len(tokens[-1]) == 1 and tokens[-1].isascii()  # one letter so far: any pair that begins with it
+    return f'"{start} {" ".join(tokens)}"{" *" if alone else ""}'
 
 
 def _any(parts: list[str]) -> str:
@@ -220,8 +280,11 @@ def readings_of(name: str) -> list[list[str]]:
 def _read_aloud(text: str) -> list[str]:
     from pypinyin import lazy_pinyin  # half a second to load: only for whoever indexes
 
-    return lazy_pinyin(text, errors=list)  # type: ignore[no-any-return]
+    syllables: list[str] = []
+    for place, run in enumerate(_HAN.split(text)):  # what lies between the runs of Han characters comes first
+        syllables += lazy_pinyin(run) if place % 2 else run
+    return syllables
 
 
-def _spaced(texts: list[list[str]]) -> str:
+def _joined(texts: list[list[str]]) -> str:
     return " ".join(f"{START} {' '.join(text)}" for text in texts)

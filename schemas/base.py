@@ -122,6 +122,15 @@ class RecordSchema(marshmallow.Schema):
         check_value(field, path, key, value)
         return True
 
+    @marshmallow.validates_schema
+    def _check_unknown(self, data: Mapping[str, Any], **kwargs: Any) -> None:
+        """`load` holds what no field describes to the same rule as `check_path`: plain JSON, no floats."""
+        for name in data.keys() - self.fields_by_name().keys():
+            try:
+                self.check_path(name, data[name])
+            except Invalid as invalid:
+                raise marshmallow.ValidationError(invalid.problem.en, name) from invalid
+
     @classmethod
     def area_of(cls, values: Mapping[str, Any]) -> str | None:
         """The division code that decides who may see the record; None where it has none yet."""

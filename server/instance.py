@@ -13,12 +13,12 @@ from server import keys as server_keys
 from server.config import Settings
 from server.decisions import Desk
 from server.keys import ServerKeys
+from server.storage import migrations
 from server.storage.blobfiles import BlobFiles
 from server.storage.database import Clock, Database
 from server.storage.files import write_new
 from server.storage.nonces import Nonces
 from server.storage.projections import Projections
-from server.storage.tables_access import metadata
 from server.uploads import Depot
 from sync.core.errors import NotReady, Refused
 
@@ -82,8 +82,8 @@ def create_instance(
     made = server_keys.create(settings.keys, origin)
     new_epoch(settings.epoch_file)
     instance = Instance(settings, registry or shipped(), made, now)
+    migrations.upgrade(instance.database)
     with instance.database.write() as conn:
-        metadata.create_all(conn)
         instance.projections.create(conn)
     return instance
 

@@ -274,6 +274,7 @@ class Sequencer:
     def _write(self) -> dict[str, Placed]:
         journal.insert_changes(self.conn, self._rows)
         journal.insert_edges(self.conn, self._edges)
+        blobs.mention(self.conn, [entry.change for entry in self._new.values()])
         touched = {root: r for root, r in self._records.items() if r.touched}
         standing = {root: r.state for root, r in touched.items() if root not in self._merged_away and r.state}
         found: list[tuple[Conflict, str, str]] = []

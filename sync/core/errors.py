@@ -206,6 +206,12 @@ class BrokenStore(Refused):
     hint = Label("不要删除；请运行 patrolbook rescue 导出可读部分，或从备份恢复", "Do not delete it; run patrolbook rescue to export what can be read, or restore a backup")
 
 
+class WrongKey(Refused):
+    code = "wrong-key"
+    message = Label("密钥与数据库文件 {file} 不符", "The key does not belong to the database file {file}")
+    hint = Label("数据完好；请用这台平板自己的密钥文件和 PIN", "The data is intact; use this tablet's own key file and PIN")
+
+
 class NotReady(Refused):
     code = "not-ready"
     message = Label("还不能{action}：{detail}", "Not ready to {action}: {detail}")

@@ -123,9 +123,10 @@ def test_a_kind_names_itself_in_both_languages_and_knows_its_makers(kind: type[R
 def test_a_field_has_both_labels_and_a_known_merge_type(
     kind: type[RecordSchema], name: str, field: RecordField
 ) -> None:
-    texts = [field.label, *([field.hint] if field.hint else [])]
-    texts += getattr(field, "options", None) or {} and list(field.options.values())  # type: ignore[attr-defined]
-    assert all(text.zh and text.en for text in texts)
+    options = getattr(field, "options", None) or {}
+    parts = getattr(field, "parts", {})
+    hints = [field.hint] if field.hint else []
+    assert all(text.zh and text.en for text in [field.label, *hints, *options.values(), *parts.values()])
     assert field.merge in get_args(MergeType)
     assert field.hidden_from <= ROLES
 

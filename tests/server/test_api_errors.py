@@ -111,9 +111,9 @@ def test_a_request_cannot_be_sent_twice(device: TestDevice) -> None:
     problem(sent(device, nonce="ab" * 16), 401, "not-authenticated")
 
 
-@pytest.mark.parametrize(("off_ms", "status"), [(0, 200), (290_000, 200), (-290_000, 200), (310_000, 401), (-310_000, 401)])
-def test_the_time_of_a_request_may_be_five_minutes_off(device: TestDevice, off_ms: int, status: int) -> None:
-    assert sent(device, time=device.now() + off_ms).status_code == status
+@pytest.mark.parametrize(("off_s", "status"), [(0, 200), (290, 200), (-290, 200), (310, 401), (-310, 401)])
+def test_the_time_of_a_request_may_be_five_minutes_off(device: TestDevice, off_s: int, status: int) -> None:
+    assert sent(device, time=device.now() + off_s * 1000).status_code == status
 
 
 def test_a_query_is_part_of_what_is_signed(device: TestDevice) -> None:
@@ -206,7 +206,8 @@ def test_a_method_that_is_not_taken_names_those_that_are(server: TestServer) -> 
 
 
 def test_every_answer_carries_epoch_and_time(server: TestServer, device: TestDevice) -> None:
-    for response in (device.get("/log/checkpoint"), server.session.get(f"{server.url}/nothing"), sent(device, path="/x")):
+    nowhere = server.session.get(f"{server.url}/nothing")
+    for response in (device.get("/log/checkpoint"), nowhere, sent(device, path="/x")):
         assert response.headers["Patrolbook-Epoch"] == server.instance.epoch
         assert abs(int(response.headers["Patrolbook-Time"]) - server.clock()) < 60_000
 
@@ -247,7 +248,7 @@ def test_a_pull_from_another_epoch_is_told_the_right_one(server: TestServer, dev
 def test_what_is_out_of_scope_does_not_exist(device: TestDevice) -> None:
     elsewhere, nowhere = device.get("/snapshots/area:430281"), device.get("/snapshots/area:999999")
     problem(elsewhere, 404, "not-found")
-    assert elsewhere.json() | {"detail": ""} == nowhere.json() | {"detail": ""}
+    assert elsewhere.text.replace("430281", "999999") == nowhere.text
 
 
 def test_the_language_is_the_one_asked_for(device: TestDevice) -> None:

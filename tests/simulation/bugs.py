@@ -1,7 +1,8 @@
-"""Bugs to plant in the reference design, each one a thing that real systems did or that our own drafts got wrong.
+"""Bugs to plant in the reference design, each a thing that a real system or a draft of ours got wrong.
 
-They prove the simulator: a bug that it does not find within its stated number of seeds means that the generator or the
-checks have gone blind. A bug is the reference fold, server or tablet with one method spoilt; its docstring says how.
+They prove the simulator: a bug that it does not find within its stated number of seeds means that the
+generator or the checks have gone blind. A bug is the reference fold, server or tablet with one method spoilt;
+its docstring says how.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ class ResolveAll(History):
 
 
 class AcrossClasses(History):
-    """A value is replaced by a change of a record that is another thing by now: an unmerge does not bring it back."""
+    """A value is replaced by a change of a record that is another thing by now; an unmerge keeps it so."""
 
     @cached_property
     def live(self) -> dict[str, Live]:
@@ -109,7 +110,7 @@ class UndoneKills(History):
 
 
 class DirectParentsOnly(History):
-    """A parked parent is not looked through: what its author had replaced comes back beside the newer value."""
+    """A parked parent is not looked through: what its author had replaced shows beside the newer value."""
 
     def effective_parents(self, change: Change, path: str) -> set[str]:
         return set(change["set"][path]["parents"])
@@ -338,7 +339,7 @@ def ignore_withdrawals(history: History, of: str) -> None:
 
 
 class UnmergeKeepsDead(Server):
-    """What was replaced across two merged records is marked as replaced for good, also when they come apart."""
+    """What was replaced across two merged records stays marked as replaced when they come apart."""
 
     def _show(self, new: History, touched: str) -> None:
         dead: dict[tuple[str, str], bool] = vars(self).setdefault("dead", {})
@@ -391,7 +392,7 @@ class ParkedDropped(Server):
 
 
 class ParkedRefused(Server):
-    """What cannot be accepted is refused, and sticks in the outbox with everything after it (PowerSync's jam)."""
+    """What cannot be accepted is refused, and jams the outbox with everything after it (PowerSync)."""
 
     def push(self, epoch: int, envelopes: list[Envelope]) -> PushAnswer | NewEpoch | Forked:
         if epoch == self.epoch and any(

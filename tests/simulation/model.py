@@ -1,15 +1,16 @@
 """The oracle of merging: what a set of changes means, written to be read rather than to be fast.
 
-`fold`, `classes`, `deleted`, `conflicts` and `waiting` are pure functions of a set of (change, status) pairs; order and
-repetition cannot matter. They work on plain dictionaries in the shape of a change's content and share no code with
-`sync.core.fold`, so that the two can be held against each other:
+`fold`, `classes`, `deleted`, `conflicts` and `waiting` are pure functions of a set of (change, status) pairs;
+order and repetition cannot matter. They work on plain dictionaries in the shape of a change's content and
+share no code with `sync.core.fold`, so that the two can be held against each other:
 
     for seed in range(1000):
         history = random_history(Random(seed), changes=40)
         assert real_fold(history) == fold(history)
 
-`random_history` makes such sets: several writers who have each seen a part of the others' work, with merges, undone
-merges, redone ones, parked parents, deletes, and changes that never arrived. `smallest` cuts a failing one down.
+`random_history` makes such sets: several writers who have each seen a part of the others' work, with merges,
+undone merges, redone ones, parked parents, deletes, and changes that never arrived. `smallest` cuts a failing
+one down.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from random import Random
 from typing import Any, Literal
 
 Change = dict[str, Any]
-"""One change's content: v, id, kind, record, set {path: {parents, value}}, by, schema, hlc, clock, decision?"""
+"""A change's content: v, id, kind, record, set {path: {parents, value}}, by, schema, hlc, clock, decision?"""
 Status = Literal["accepted", "parked", "quarantined"]
 Entry = tuple[Change, Status]
 Values = dict[str, Any]
@@ -42,7 +43,7 @@ MERGE_TYPES = {
     "visits": "counter",
     "phone": "latest",
 }
-"""First part of a path → merge type. What is not listed merges as a scalar; `_deleted` has rules of its own."""
+"""First part of a path → merge type. What is not listed is a scalar; `_deleted` has rules of its own."""
 CONTESTED = {"scalar", "answer", "workflow", "authority"}
 
 
@@ -72,13 +73,13 @@ def deleted(entries: Iterable[Entry]) -> set[str]:
 
 
 def conflicts(entries: Iterable[Entry]) -> dict[str, dict[str, str]]:
-    """root → path → "values" (distinct live values) or, on `_deleted`, "delete_edit". Only roots that have one."""
+    """root → path → "values" (distinct live values) or, on `_deleted`, "delete_edit"; only what there is."""
     history = History(entries)
     return {root: found for root in history.classes if (found := history.conflicts(root))}
 
 
 def waiting(entries: Iterable[Entry]) -> set[str]:
-    """Parked and quarantined changes that ask for a person: nothing in force admits, closes or withdraws them."""
+    """Parked and quarantined changes that nobody has admitted, closed or withdrawn yet."""
     history = History(entries)
     return {
         id
@@ -88,7 +89,7 @@ def waiting(entries: Iterable[Entry]) -> set[str]:
 
 
 class History:
-    """A set of changes with the status that the server gave each. Every answer is computed from the set alone.
+    """A set of changes with the status that the server gave each; all answers come from the set alone.
 
     Raises ValueError if the same change is given with two statuses: a status never changes.
     """
@@ -113,7 +114,7 @@ class History:
 
     @cached_property
     def in_force(self) -> frozenset[str]:
-        """The changes that count: accepted or admitted, and not withdrawn, by decisions that count themselves."""
+        """The changes that count: accepted or admitted and not withdrawn, by decisions that count too."""
         admits, withdraws = self.naming["admit"], self.naming["withdraw"]
         known = dict.fromkeys(self.void, False)
 
@@ -179,9 +180,9 @@ class History:
         return [change for id, change in self.changes.items() if id in self.in_force]
 
     def effective_parents(self, change: Change, path: str) -> set[str]:
-        """The values that the change replaces: its parents, those not in force standing for what they replaced.
+        """The values that the change replaces: its parents; one not in force stands for what it replaced.
 
-        Only parents in the change's own class are looked through; any other is returned as it is and replaces nothing.
+        Only parents in the change's own class are looked through; any other is returned as it is.
         """
         found: set[str] = set()
         passed: set[str] = set()
@@ -219,8 +220,8 @@ def targets(change: Change) -> Sequence[str]:
 def rings(names: Mapping[str, Sequence[str]]) -> frozenset[str]:
     """The decisions that decide on themselves, directly or through others. They are void.
 
-    Nobody can name a change that is not written yet, so honest histories have none. Without a rule for them "in force"
-    would have no answer (two withdrawals of each other), or one that depends on the order of asking.
+    Nobody can name a change that is not written yet, so honest histories have none. Without a rule for them
+    "in force" would have no answer (two withdrawals of each other) or depend on the order of asking.
     """
 
     def named_from(start: str) -> set[str]:
@@ -265,7 +266,7 @@ def unseen(live: Live, deletion: dict[str, Any]) -> set[str]:
 
 
 def reading(path: str, values: Values) -> Any:
-    """The one value to show: a counter's sum, a tag's yes if any says yes, else the value all agree on or None."""
+    """The one value to show: a counter's sum, a tag's yes if any says so, else what all agree on or None."""
     if merge_type(path) == "counter":
         return sum(values.values())
     if merge_type(path) == "tag":
@@ -292,7 +293,7 @@ def change_content(
     kind: str = "inspection",
     schema: int = 1,
 ) -> Change:
-    """A change from `path → (parents, value)`, written at `ms` (milliseconds since 1970) by the writer's clock."""
+    """A change from `path → (parents, value)`, written at `ms` (since 1970) by the writer's clock."""
     content: Change = {
         "v": 1,
         "id": id,
@@ -335,7 +336,7 @@ def random_history(
     changes    how many acts are written; a `lost` share of them never arrives and is not in the result
     records    how many records they are about; fewer means more concurrency on each
     short_ids  "c07" and "r2" instead of UUIDv7 text. Neither says which change came first: clocks are wrong
-    rings      also spoil some changes so that decisions or parents name each other in a ring, as no honest writer can
+    rings      also let some decisions and parents name each other in a ring, as no honest writer can
     """
     author = _Authors(rng, records, writers, short_ids, kind, changes)
     entries = [author.act() for _ in range(changes)]
@@ -414,7 +415,7 @@ class _Authors:
         return self.rng.choices(self.STATUSES, self.LOCKED if self.locked[record] else self.USUAL)[0]
 
     def _sit_down(self) -> None:
-        """Somebody else goes on, at one record and mostly at one path of it, and hears of some of what was written.
+        """Somebody goes on, at one record and mostly one path of it, and hears of some of the others' work.
 
         Who works on without hearing builds on own changes that the server may have parked by then.
         """
@@ -427,7 +428,7 @@ class _Authors:
         )
 
     def _choose(self, writer: int) -> tuple[str, dict[str, tuple[set[str], Any]], dict[str, Any] | None]:
-        """(record, writes, decision) of an act that makes sense with what the writer knows; else a plain write."""
+        """(record, writes, decision) of an act that makes sense to who knows what the writer knows."""
         rng, history = self.rng, History(self.known[writer].values())
         root = history.roots.get(self.record, self.record)
         record = rng.choice(sorted(history.classes.get(root, {root})))
@@ -527,7 +528,7 @@ class _Authors:
 
 
 def _tie_rings(rng: Random, entries: list[Entry]) -> None:
-    """Let a few decisions, or parents of one path, name each other in a ring. Changes entries and contents in place."""
+    """Let a few decisions, and parents of one path, name each other in a ring. Works in place."""
     deciding = [change for change, _ in entries if targets(change)]
     for _ in range(min(2, len(deciding))):
         ring = rng.sample(deciding, rng.randint(1, min(3, len(deciding))))

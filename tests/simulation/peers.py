@@ -1,8 +1,8 @@
 """Reference server and tablet: the sync protocol in memory, with nothing but dictionaries.
 
-The server folds its whole log after every new change and publishes each record that came out different. Tablets push
-changes and pull states; nothing here loses, repeats or delays a message, that is the simulation's part (`run.py`).
-What is left out: the hash chain and signatures, blobs, grants that change, schemas, bytes on the wire.
+The server folds its whole log after every new change and publishes each record that came out different.
+Tablets push changes and pull states. Nothing here loses, repeats or delays a message: the simulation does
+that (`run.py`). Left out: the hash chain and signatures, blobs, grants that change, bytes on the wire.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ OPEN_WHEN_LOCKED = ("notes",)
 
 
 class Envelope(NamedTuple):
-    """A change with its place in a replica's chain, and the bucket where its record is to live if it is new."""
+    """A change, its place in a replica's chain, and the bucket where its record is to live if it is new."""
 
     replica: str
     n: int
@@ -54,7 +54,7 @@ class PushAnswer(NamedTuple):
 
 
 class State(NamedTuple):
-    """A record as merged. `rev` grows with every state that shows any of the members, also across merge and unmerge."""
+    """A record as merged. `rev` grows with every state that shows one of the members, across merges too."""
 
     root: str
     rev: int
@@ -127,7 +127,7 @@ class Feed:
 
 
 class Server:
-    """The one sequencer: gives each change its status at arrival, and publishes what the fold of its log shows."""
+    """The one sequencer: gives each change its status at arrival and publishes the fold of its log."""
 
     def __init__(self, buckets: int, history_type: type[History] = History) -> None:
         self.history_type = history_type
@@ -161,7 +161,7 @@ class Server:
         return PushAnswer(answers, max(numbers, default=0))
 
     def receive(self, envelope: Envelope) -> bool:
-        """Take one change in; False when its number belongs to another change. Known changes alter nothing."""
+        """Take one change in; False when its number belongs to another. A known change alters nothing."""
         change, place = envelope.change, (envelope.replica, envelope.n)
         if change["id"] in self.log:
             return True
@@ -214,7 +214,7 @@ class Server:
                 self._publish(root, self.next_rev(members, old, revs))
 
     def next_rev(self, members: frozenset[str], old: History, revs: Mapping[str, int]) -> int:
-        """One more than any state had that showed one of the members, so that no tablet takes an old state for new."""
+        """One more than any state that ever showed one of the members: no tablet takes an old one for new."""
         shown_with = {other for member in members for other in old.classes.get(old.roots.get(member, ""), ())}
         return 1 + max(revs.get(member, 0) for member in members | shown_with)
 
@@ -231,7 +231,7 @@ class Server:
         self.feeds[self.placed.pop(root)].add(root, here=False)
 
     def _home(self, root: str) -> int:
-        """The root's own bucket; a root of which no change has arrived lives where its smallest known member does."""
+        """The root's own bucket; until a change of the root arrives, that of its smallest known member."""
         candidates = (root, *sorted(self.history.classes[root]))
         return next(self.homes[record] for record in candidates if record in self.homes)
 
@@ -307,7 +307,7 @@ class Server:
 
 
 class Tablet:
-    """A replica in the field: writes at any time, shows the pulled states with its own pending changes over them."""
+    """A replica in the field: writes at any time, and shows its pending changes over the pulled states."""
 
     def __init__(self, name: str, person: str, buckets: Iterable[int]) -> None:
         self.name = name
@@ -434,7 +434,7 @@ class Tablet:
         self.cursors = {bucket: Cursor() for bucket in self.cursors}
 
     def on_pull(self, answer: Page | NewEpoch | CursorGone, crash: bool = False) -> bool:
-        """Apply an answer; True when there is more to fetch. A crash comes before the page's one transaction."""
+        """Apply an answer; True when there is more to fetch. A crash comes before the one transaction."""
         match answer:
             case NewEpoch():
                 self.on_new_epoch(answer)
@@ -483,7 +483,7 @@ class Tablet:
         }
 
     def left_scope(self, acknowledgement: Acknowledgement, page: Page) -> bool:
-        """Whether a complete pull went past the change without bringing its record: then it is not for us any more."""
+        """Whether a complete pull went past the change and did not bring its record: it is not ours now."""
         cursor = self.cursors.get(acknowledgement.bucket)
         return page.complete and (cursor is None or cursor.position >= acknowledgement.position)
 

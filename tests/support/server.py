@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 import requests
@@ -60,19 +61,24 @@ class WsgiAdapter(HTTPAdapter):
     def send(self, request: Any, *args: Any, **kwargs: Any) -> requests.Response:  # type: ignore[override]
         body = request.body or b""
         content = body.encode() if isinstance(body, str) else body if isinstance(body, bytes) else b"".join(body)
-        builder = EnvironBuilder(request.path_url, request.url, method=request.method, headers=dict(request.headers))
+        headers = dict(request.headers)
+        builder = EnvironBuilder(request.path_url, _host(request.url), method=request.method, headers=headers)
         environ = builder.get_environ()
         environ["RAW_URI"] = request.path_url
         environ["wsgi.input"] = io.BytesIO(content)
         environ["CONTENT_LENGTH"] = str(len(content))
-        pieces, status, headers = run_wsgi_app(self.app, environ, buffered=True)
+        pieces, status, answered = run_wsgi_app(self.app, environ, buffered=True)
         answer = HTTPResponse(
             body=io.BytesIO(b"".join(pieces)),
-            headers=dict(headers),
+            headers=dict(answered),
             status=int(status.split()[0]),
             preload_content=False,
         )
         return self.build_response(request, answer)
+
+
+def _host(url: str) -> str:
+    return f"http://{urlsplit(url).netloc}"
 
 
 @dataclass
@@ -88,7 +94,9 @@ class TestDevice:
     now: Callable[[], int]
     answer: dict[str, Any] = field(default_factory=dict)
 
-    def headers(self, method: str, target: str, body: bytes, *, time: int | None = None, nonce: str = "") -> dict[str, str]:
+    def headers(
+        self, method: str, target: str, body: bytes, *, time: int | None = None, nonce: str = ""
+    ) -> dict[str, str]:
         """The Authorization header for a request."""
         nonce = nonce or secrets.token_hex(16)
         stamp = self.now() if time is None else time
@@ -118,8 +126,9 @@ class TestDevice:
         claim = {"sha256": sha256(content).hexdigest(), "size": len(content), "mime": mime, "part_size": part_size,
                  "role": "original"}  # fmt: skip
         begun = self.post("/blobs", claim).json()
-        for number, start in enumerate(range(0, len(content), begun["part_size"]), start=1):
-            assert self.put_part(begun["upload"], number, content[start : start + begun["part_size"]]).status_code == 204
+        size = begun["part_size"]
+        for number, start in enumerate(range(0, len(content), size), start=1):
+            self.put_part(begun["upload"], number, content[start : start + size]).raise_for_status()
         done: dict[str, Any] = self.post(f"/blobs/{begun['upload']}/complete").json()
         return done
 
