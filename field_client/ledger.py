@@ -66,7 +66,10 @@ class Ledger(NamedTuple):
             (dead, Label(f"{dead} 条变更服务器无法读取", f"{dead} changes could not be read by the server")),
             (unproven, Label(f"{unproven} 条变更的回执还没有核验", f"{unproven} changes lack a verified receipt")),
             (len(away), Label(f"{len(away)} 个文件还没有上传完", f"{len(away)} files are not uploaded yet")),
-            (len(unsure), Label(f"{len(unsure)} 个文件的回执还没有核验", f"{len(unsure)} files lack a verified receipt")),
+            (
+                len(unsure),
+                Label(f"{len(unsure)} 个文件的回执还没有核验", f"{len(unsure)} files lack a verified receipt"),
+            ),
         )
         return [reason for count, reason in told if count]
 
@@ -84,6 +87,6 @@ def read(database: Database, uploads: Uploads) -> Ledger:
     for blob in blobs:
         for record in blob.records:
             by_record[record].append(blob)
-    lines = [RecordLine(*row, tuple(by_record.pop(row[0], ()))) for row in counts]
+    lines = [RecordLine._make((*row, tuple(by_record.pop(row[0], ())))) for row in counts]
     loose = {blob.sha256: blob for left in by_record.values() for blob in left}
     return Ledger(tuple(lines), tuple(loose.values()))

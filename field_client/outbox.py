@@ -42,6 +42,9 @@ CREATE INDEX changes_by_status ON changes(status, seq);
 CREATE INDEX changes_unproven ON changes(leaf) WHERE proven = 0 AND leaf >= 0;
 """
 
+ENVELOPE_BYTES = 96
+"""What a change takes in a batch besides its content: its signature in base64."""
+
 Sign = Callable[[bytes], bytes]
 
 _PENDING = "('queued', 'held', 'dead')"
@@ -125,9 +128,9 @@ class Outbox:
         return int(self.database.value("SELECT count(*) FROM changes WHERE status = 'queued'"))
 
     def queued_sizes(self) -> list[int]:
-        """Bytes of the changes at the head of the outbox: more than any batch takes."""
-        sql = "SELECT length(content) FROM changes WHERE status = 'queued' ORDER BY seq LIMIT ?"
-        return [size for (size,) in self.database.rows(sql, (MAX_COUNT + 1,))]
+        """Bytes, with the signature, of the changes at the head of the outbox: more of them than any batch takes."""
+        sql = "SELECT length(content) + ? FROM changes WHERE status = 'queued' ORDER BY seq LIMIT ?"
+        return [size for (size,) in self.database.rows(sql, (ENVELOPE_BYTES, MAX_COUNT + 1))]
 
     def batch(self, epoch: str, count: int) -> Batch:
         """The first `count` queued changes, in the order in which they were written."""
@@ -208,6 +211,9 @@ class Outbox:
         """The records that have such changes, of one kind or of any."""
         sql = f"SELECT DISTINCT record FROM changes WHERE status IN {_PENDING} AND (?1 IS NULL OR kind = ?1)"
         return [record for (record,) in self.database.rows(sql, (kind,))]
+
+    def pending_kinds(self) -> list[str]:
+        return [kind for (kind,) in self.database.rows(f"SELECT DISTINCT kind FROM changes WHERE status IN {_PENDING}")]
 
     def is_queued(self, records: Collection[str]) -> bool:
         sql = "SELECT 1 FROM changes WHERE record = ? AND status = 'queued' LIMIT 1"

@@ -73,9 +73,7 @@ def create(folder: Path, origin: str) -> ServerKeys:
         raise Refused(detail=Label(f"{folder} 中已有密钥", f"there are keys in {folder} already"))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
-    keys = ServerKeys(
-        origin, secrets.token_bytes(32), _new_replica(), secrets.token_bytes(32), secrets.token_bytes(32)
-    )
+    keys = ServerKeys(origin, secrets.token_bytes(32), _new_replica(), secrets.token_bytes(32), secrets.token_bytes(32))
     _write(folder, keys)
     return keys
 

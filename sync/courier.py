@@ -2,13 +2,14 @@
 
 A courier is a ZIP file whose members are stored, not compressed:
 
-    changes.ndjson   two lines for each change: its envelope {"n","prev","replica","sig"}, then its exact content
+    changes.ndjson   two lines for each change: its envelope {"leaf"?,"n","prev","replica","sig"}, then its exact content
     blobs/<sha256>   the original bytes
-    manifest.json    canonical JSON: who made it and when, every member with size and SHA-256, what could not be read
+    manifest.json    canonical JSON: who made it and when, every member with size and SHA-256, what the blobs are, and
+                     what could not be read
     manifest.sig     Ed25519 of the device over "patrolbook/courier/v1\\0" ‖ manifest.json
 
-A member that the manifest does not list is as wrong as one that is missing. Taking the same courier twice changes
-nothing: changes are known by id and hash, blobs by their SHA-256.
+A member that the manifest does not list is as wrong as one that is missing. Every change is signed by the device that
+made the courier. Taking the same courier twice changes nothing: changes are known by id and hash, blobs by SHA-256.
 
 With a passphrase the courier travels inside another ZIP of two age files (age-encryption.org/v1), which the `age`
 program opens without this one: `key.age` is an X25519 identity locked by the passphrase, `courier.age` the courier for
@@ -40,7 +41,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from schemas.labels import Label
-from sync.core.change import LARGEST_CHANGE, Change, Link, canonical
+from sync.core.change import LARGEST_CHANGE, Change, Link, canonical, signature_input
 from sync.core.errors import BadCourier, DiskFull, Problem, Refused, TooLarge
 
 VERSION = 1
@@ -61,10 +62,24 @@ _COPY = 1 << 20
 
 
 class Carried(NamedTuple):
-    """A change with its envelope: its place in its author's chain and the author's signature."""
+    """A change with its envelope: its place in its replica's chain and the device's signature.
+
+    leaf   its index in the server's log where the server had acknowledged it; -1 where it had not
+    """
 
     change: Change
     link: Link
+    leaf: int = -1
+
+
+class Parcel(NamedTuple):
+    """A blob and what is known about it: as in `sync.peer.BlobOffer`, and the records that it belongs to."""
+
+    sha256: str
+    mime: str
+    role: str
+    name: str
+    records: tuple[str, ...]
 
 
 class Maker(NamedTuple):
@@ -91,16 +106,13 @@ class Manifest:
     made: int
     changes: int
     members: dict[str, tuple[int, str]]
+    parcels: tuple[Parcel, ...] = ()
     lost: tuple[Lost, ...] = ()
-
-    @property
-    def blobs(self) -> list[str]:
-        """The SHA-256 of every blob inside, sorted."""
-        return sorted(match[1] for name in self.members if (match := _BLOB.match(name)))
 
     def dump(self) -> bytes:
         return canonical(
             {
+                "blobs": [[*one[:4], list(one.records)] for one in self.parcels],
                 "changes": self.changes,
                 "device": self.device,
                 "key": base64.b64encode(self.key).decode("ascii"),
@@ -118,7 +130,7 @@ class Taker(Protocol):
     def has_blob(self, sha256: str) -> bool:
         """Whether the blob is here, so that its bytes need not be read again."""
 
-    def take_blob(self, sha256: str, stream: BinaryIO) -> None:
+    def take_blob(self, parcel: Parcel, stream: BinaryIO) -> None:
         """Store a blob. Reading to its end raises BadCourier where the bytes are wrong: then keep nothing of it."""
 
     def take_changes(self, carried: list[Carried]) -> int:
@@ -142,30 +154,35 @@ def write(
     maker: Maker,
     made: int,
     changes: Iterable[Carried],
-    blobs: Iterable[str],
+    parcels: Iterable[Parcel],
     open_blob: Callable[[str], BinaryIO],
     lost: Iterable[Lost] = (),
 ) -> Manifest:
     """Write a courier to `out`, which need not be seekable, and return its manifest.
 
     A blob that cannot be read is listed as lost, and the rest goes on. `lost` is read last, so it may name what turned
-    up while `changes` and `blobs` were read.
+    up while `changes` and `parcels` were read.
 
     :raises TooLarge: more than `MOST_BLOBS` blobs; use several couriers
     """
     members: dict[str, tuple[int, str]] = {}
+    packed: dict[str, Parcel] = {}
     unread: list[Lost] = []
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         count, members[CHANGES] = _write_changes(archive, changes)
-        for sha256 in dict.fromkeys(blobs):
-            if len(members) > MOST_BLOBS:
-                raise TooLarge(limit=MOST_BLOBS)
-            if problem := _unreadable(sha256, open_blob):
-                unread.append(Lost(f"blob {sha256}", problem))
+        for parcel in parcels:
+            name = f"blobs/{parcel.sha256}"
+            if name in members:
                 continue
-            with open_blob(sha256) as original:
-                members[f"blobs/{sha256}"] = _copy(original, archive, f"blobs/{sha256}")
-        manifest = Manifest(maker.device, maker.key, made, count, members, (*lost, *unread))
+            if len(packed) == MOST_BLOBS:
+                raise TooLarge(limit=MOST_BLOBS)
+            if problem := _unreadable(parcel.sha256, open_blob):
+                unread.append(Lost(f"blob {parcel.sha256}", problem))
+                continue
+            with open_blob(parcel.sha256) as original:
+                members[name] = _copy(original, archive, name)
+            packed[parcel.sha256] = parcel
+        manifest = Manifest(maker.device, maker.key, made, count, members, tuple(packed.values()), (*lost, *unread))
         content = manifest.dump()
         archive.writestr(_member(MANIFEST), content)
         archive.writestr(_member(SIGNATURE), maker.sign(TAG + content))
@@ -175,8 +192,9 @@ def write(
 def _write_changes(archive: zipfile.ZipFile, changes: Iterable[Carried]) -> tuple[int, tuple[int, str]]:
     count, size, digest = 0, 0, hashlib.sha256()
     with archive.open(_member(CHANGES), "w", force_zip64=True) as out:
-        for change, link in changes:
+        for change, link, leaf in changes:
             envelope = {
+                **({"leaf": leaf} if leaf >= 0 else {}),
                 "n": link.n,
                 "prev": link.prev,
                 "replica": link.replica,
@@ -252,19 +270,25 @@ class Courier:
         return courier
 
     def changes(self) -> Iterator[Carried]:
-        """Every change with its envelope, in the order of the file. Signatures are for whoever knows the keys.
+        """Every change with its envelope, in the order of the file, its signature verified.
 
-        :raises BadCourier: a line that is no envelope, or content that is no change
+        :raises BadCourier: a line that is no envelope, content that is no change, or a change that the device did not
+            sign
         """
+        key = Ed25519PublicKey.from_public_bytes(self.manifest.key)
         with self._open(CHANGES) as member:
             lines = io.BufferedReader(member, buffer_size=_COPY)
             for _ in range(self.manifest.changes):
-                link = self._envelope(lines.readline(LARGEST_CHANGE + 1))
+                link, leaf = self._envelope(lines.readline(LARGEST_CHANGE + 1))
                 content = lines.readline(LARGEST_CHANGE + 2)
                 try:
-                    yield Carried(Change.read(content.removesuffix(b"\n")), link)
+                    change = Change.read(content.removesuffix(b"\n"))
+                    key.verify(link.signature, signature_input(link.chain(change.hash)))
                 except Problem as problem:
                     raise BadCourier(file=self.name, detail=str(problem)) from problem
+                except InvalidSignature:
+                    raise _bad(self.name, "有变更不是该设备签名的", "a change was not signed by the device") from None
+                yield Carried(change, link, leaf)
             if lines.read(1):
                 raise _bad(self.name, "变更多于清单所列", "it holds more changes than it lists")
 
@@ -279,16 +303,17 @@ class Courier:
         except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
             raise BadCourier(file=self.name, detail=str(error)) from error
 
-    def _envelope(self, line: bytes) -> Link:
+    def _envelope(self, line: bytes) -> tuple[Link, int]:
         try:
             body = orjson.loads(line)
+            leaf = body.get("leaf", -1)
             link = Link(body["replica"], body["n"], body["prev"], base64.b64decode(body["sig"], validate=True))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadCourier(file=self.name, detail=f"an envelope: {error}") from error
-        sound = type(link.n) is int and link.n > 0 and type(link.replica) is str and len(link.signature) == 64
-        if not sound or type(link.prev) is not str or not re.fullmatch(r"[0-9a-f]{64}", link.prev):
+        sound = type(link.n) is int and link.n > 0 and type(link.replica) is str and type(leaf) is int
+        if not sound or len(link.signature) != 64 or type(link.prev) is not str or not re.fullmatch(r"[0-9a-f]{64}", link.prev):
             raise _bad(self.name, "变更的签名信息不完整", "an envelope is not whole")
-        return link
+        return link, leaf
 
 
 def take(courier: Courier, taker: Taker, batch: int = 500) -> Taken:
@@ -297,12 +322,12 @@ def take(courier: Courier, taker: Taker, batch: int = 500) -> Taken:
     :raises BadCourier: damaged further inside; what was taken before is whole and stays
     """
     blobs = known_blobs = changes = known_changes = 0
-    for sha256 in courier.manifest.blobs:
-        if taker.has_blob(sha256):
+    for parcel in courier.manifest.parcels:
+        if taker.has_blob(parcel.sha256):
             known_blobs += 1
             continue
-        with courier.open_blob(sha256) as stream:
-            taker.take_blob(sha256, stream)
+        with courier.open_blob(parcel.sha256) as stream:
+            taker.take_blob(parcel, stream)
         blobs += 1
     for group in _batches(courier.changes(), batch):
         new = taker.take_changes(group)
@@ -401,6 +426,7 @@ def _read_manifest(archive: zipfile.ZipFile, sizes: dict[str, int], name: str) -
             body["made"],
             body["changes"],
             {member: (size, digest) for member, size, digest in body["members"]},
+            tuple(Parcel(sha256, mime, role, name, tuple(all_of)) for sha256, mime, role, name, all_of in body["blobs"]),
             tuple(Lost(what, detail) for what, detail in body["lost"]),
         )
         Ed25519PublicKey.from_public_bytes(manifest.key).verify(signature, TAG + content)
@@ -415,8 +441,11 @@ def _read_manifest(archive: zipfile.ZipFile, sizes: dict[str, int], name: str) -
         raise _bad(name, "成员与清单不符", "its members are not those of its manifest")
     if CHANGES not in listed:
         raise _bad(name, "没有变更列表", "it has no list of changes")
-    if any(match[1] != manifest.members[member][1] for member in listed if (match := _BLOB.match(member))):
+    blobs = {match[1]: manifest.members[member][1] for member in listed if (match := _BLOB.match(member))}
+    if any(named != digest for named, digest in blobs.items()):
         raise _bad(name, "文件名与校验值不符", "a blob is named otherwise than its digest")
+    if sorted(blobs) != sorted(parcel.sha256 for parcel in manifest.parcels):
+        raise _bad(name, "文件与清单不符", "its blobs are not those of its manifest")
     return manifest
 
 

@@ -70,11 +70,11 @@ class Person(NamedTuple):
 
 
 class Grant(NamedTuple):
-    """What a person may do where; `until` is a moment in UTC text or empty for no end."""
+    """What a person may do where; `until` is a moment in milliseconds since 1970, None for no end."""
 
     area: str
     role: str
-    until: str = ""
+    until: int | None = None
 
 
 class Enrolment(NamedTuple):
@@ -307,7 +307,7 @@ def is_special(state: Mapping[str, Any]) -> bool:
 
 
 def _consistency(told: Mapping[str, Any] | None) -> Consistency | None:
-    return Consistency(told["checkpoint"], tuple(map(b64decode, told["consistency"]))) if told else None
+    return Consistency(told["checkpoint"], tuple(map(b64decode, told.get("consistency", ())))) if told else None
 
 
 # ---- blobs -------------------------------------------------------------------------------------------------

@@ -185,8 +185,8 @@ def _connect(path: Path, key: bytes) -> Database:
 
 def _refuse_cut_file(database: Database) -> None:
     """A file that lost its end is told at once, not when somebody looks at the record that was there."""
-    pages = database.value("PRAGMA page_count")
-    page_size = database.value("PRAGMA page_size")
+    pages = int(database.value("PRAGMA page_count"))
+    page_size = int(database.value("PRAGMA page_size"))  # SQLCipher answers it as text
     wal = database.path.with_name(database.path.name + "-wal")
     if wal.exists() and wal.stat().st_size:
         return  # the newest pages are in there, and the file may rightly be shorter

@@ -23,8 +23,8 @@ from server.storage import people
 from server.storage.database import Connection, Database
 from server.storage.people import Code, Device, Grant, Person
 from sync.core.errors import BadSignature, CodeNotValid, Refused
+from sync.peer import enrolment_proof_input
 
-PROOF_TAG = b"patrolbook/enrol/v1\0"
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: no I, L, O, U
 GROUPS = 3
 
@@ -93,6 +93,6 @@ def _told(conn: Connection, device: Device, now: int) -> Enrolled:
 
 def _prove(key: bytes, code: str, proof: bytes) -> None:
     try:
-        Ed25519PublicKey.from_public_bytes(key).verify(proof, PROOF_TAG + code.encode() + key)
+        Ed25519PublicKey.from_public_bytes(key).verify(proof, enrolment_proof_input(code, key))
     except InvalidSignature as error:
         raise BadSignature() from error

@@ -10,7 +10,7 @@ from flask_smorest import Api, Blueprint
 from marshmallow import Schema
 
 from schemas import wire
-from server.errors import MEDIA_TYPE, STATUS, status_of
+from server.errors import MEDIA_TYPE, status_of
 from sync.core import errors
 from sync.core.errors import Problem
 
@@ -41,7 +41,7 @@ DEVICE = {
 }
 
 
-class Document(Api):
+class Document(Api):  # type: ignore[misc]  # flask-smorest is not typed
     """flask-smorest for the description alone: answers and problems are written by us."""
 
     ERROR_SCHEMA = wire.ProblemBody
@@ -64,8 +64,10 @@ def document(app: Flask) -> Document:
     return api
 
 
-def described(
+def verb(
     blueprint: Blueprint,
+    method: str,
+    rule: str,
     summary: str,
     *,
     takes: type[Schema] | dict[str, Any] | None = None,
@@ -75,7 +77,7 @@ def described(
     parameters: Sequence[dict[str, Any]] = (),
     signed: bool = True,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Describe a verb. `takes` and `gives` are a wire schema (JSON) or a ready `content` of OpenAPI."""
+    """Register and describe a verb. `takes` and `gives` are a wire schema (JSON) or a ready `content` of OpenAPI."""
     responses: dict[str, Any] = {str(status): _response(gives, "Done")}
     general: list[type[Problem]] = [errors.Malformed, errors.TooLarge, errors.UnsupportedEncoding, errors.Overloaded]
     for problem in [*problems, *general, *([errors.NotAuthenticated] if signed else [])]:
@@ -85,8 +87,12 @@ def described(
     if takes is not None:
         content = takes if isinstance(takes, dict) else {"application/json": {"schema": takes}}
         doc["requestBody"] = {"required": True, "content": content}
-    decorate: Callable[[Callable[P, R]], Callable[P, R]] = blueprint.doc(**doc)
-    return decorate
+
+    def register(view: Callable[P, R]) -> Callable[P, R]:
+        blueprint.route(rule, methods=[method])(blueprint.doc(**doc)(view))
+        return view
+
+    return register
 
 
 def lines(description: str, *schemas: type[Schema] | dict[str, Any]) -> dict[str, Any]:
@@ -117,6 +123,3 @@ def _add_problem(responses: dict[str, Any], problem: type[Problem]) -> None:
         responses[status]["description"] += f"; {said}"
     else:
         responses[status] = {"description": said, "content": {MEDIA_TYPE: {"schema": wire.ProblemBody}}}
-
-
-__all__ = ["BASE", "BINARY", "NDJSON", "STATUS", "described", "document", "header", "lines", "query"]

@@ -157,7 +157,7 @@ def checked_value(schema: Schema, value: Any) -> dict[str, Any]:
     try:
         return schema.load(value)  # type: ignore[no-any-return]
     except ValidationError as error:
-        field, detail = _first(error.normalized_messages())
+        field, detail = _first(error.messages)
         raise InvalidField(field=field, detail=detail) from error
 
 

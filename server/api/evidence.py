@@ -8,7 +8,7 @@ from flask_smorest import Blueprint
 from schemas import wire
 from server import imaging, uploads
 from server.api import door
-from server.api.description import BASE, BINARY, described, header, query
+from server.api.description import BASE, BINARY, header, query, verb
 from server.storage import blobs
 from sync.core.errors import (
     BrokenFile,
@@ -30,30 +30,32 @@ SHOWN = frozenset({"image/jpeg", "image/png", "image/webp", "video/mp4", "audio/
 _DECLARATION = wire.BlobDeclaration()
 
 
-@blueprint.route("/blobs", methods=["POST"])
-@door.signed(revoked=True)
-@described(
+@verb(
     blueprint,
+    "POST",
+    "/blobs",
     "Announce a blob: begins an upload, finds it again, or says that it is held",
     takes=wire.BlobDeclaration,
     gives=wire.BlobAnswer,
 )
+@door.signed(revoked=True)
 def announce() -> Response:
     house = door.instance()
     claim = door.checked(_DECLARATION)
     return door.answer(uploads.announce(house.depot, door.device().id, door.scope(), claim, house.now()))
 
 
-@blueprint.route("/blobs/<upload>/parts/<int:number>", methods=["PUT"])
-@door.signed_stream
-@described(
+@verb(
     blueprint,
+    "PUT",
+    "/blobs/<upload>/parts/<int:number>",
     "Send one part; the same bytes again change nothing",
     takes={"application/octet-stream": {"schema": BINARY}},
     status=204,
     parameters=[header("Content-Digest", "sha-256=:<base64>: of the body (RFC 9530)", required=True)],
     problems=[NotFound, DigestMismatch, PartConflict, DiskFull],
 )
+@door.signed_stream
 def part(upload: str, number: int) -> Response:
     depot = door.instance().depot
     under_way = uploads.find(depot, door.device().id, upload)
@@ -63,23 +65,24 @@ def part(upload: str, number: int) -> Response:
     return Response(status=204)
 
 
-@blueprint.route("/blobs/<upload>/complete", methods=["POST"])
-@door.signed(revoked=True)
-@described(
+@verb(
     blueprint,
+    "POST",
+    "/blobs/<upload>/complete",
     "Join the parts, recompute the SHA-256, get the receipt",
     gives=wire.BlobHeld,
     problems=[NotFound, PartsMissing, DigestMismatch, DiskFull],
 )
+@door.signed(revoked=True)
 def complete(upload: str) -> Response:
     house = door.instance()
     return door.answer(uploads.complete(house.depot, door.device().id, upload, house.now()))
 
 
-@blueprint.route("/blobs/<name>")
-@door.signed(revoked=True)
-@described(
+@verb(
     blueprint,
+    "GET",
+    "/blobs/<name>",
     "By upload id: how far it is. By SHA-256: the bytes, where a record in scope names them",
     gives={"application/json": {"schema": wire.UploadState}, "application/octet-stream": {"schema": BINARY}},
     parameters=[
@@ -88,6 +91,7 @@ def complete(upload: str) -> Response:
     ],
     problems=[NotFound, DeviceRevoked, BrokenFile],
 )
+@door.signed(revoked=True)
 def fetch(name: str) -> Response:
     house = door.instance()
     if name.startswith(uploads.PREFIX):

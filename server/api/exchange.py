@@ -14,7 +14,7 @@ from schemas import wire
 from server import intake, outflow
 from server.access.rights import rights_at
 from server.api import door
-from server.api.description import BASE, BINARY, NDJSON, described, header, lines
+from server.api.description import BASE, BINARY, NDJSON, header, lines, verb
 from server.storage import journal, people, snapshots
 from sync.core.errors import (
     CursorExpired,
@@ -34,15 +34,16 @@ SQLITE = "application/vnd.sqlite3"
 _STREAMED = 1 << 20
 
 
-@blueprint.route("/push", methods=["POST"])
-@door.signed(revoked=True)
-@described(
+@verb(
     blueprint,
+    "POST",
+    "/push",
     "Send changes; each is accepted, parked or quarantined, and always kept",
     takes=lines("A header first, then the changes in the order of its runs", wire.PushHeader, CHANGE),
     gives=wire.PushAnswer,
     problems=[EpochChanged, ReplicaForked, NotAllowed],
 )
+@door.signed(revoked=True)
 def push() -> Response:
     house = door.instance()
     device = door.device()
@@ -66,15 +67,16 @@ def push() -> Response:
     )
 
 
-@blueprint.route("/pull", methods=["POST"])
-@door.signed()
-@described(
+@verb(
     blueprint,
+    "POST",
+    "/pull",
     "States that changed since the cursors, one page",
     takes=wire.PullRequest,
     gives=lines("A head, then records that changed or left, then an end", wire.PullLine),
     problems=[EpochChanged, CursorExpired, DeviceRevoked],
 )
+@door.signed()
 def pull() -> Response:
     house = door.instance()
     wanted = _pull_request(door.sent_json(), house.settings.pull_bytes)
@@ -93,15 +95,16 @@ def pull() -> Response:
     return door.packed(page, NDJSON)
 
 
-@blueprint.route("/snapshots/<bucket>")
-@door.signed()
-@described(
+@verb(
     blueprint,
+    "GET",
+    "/snapshots/<bucket>",
     "First fill of a bucket: a SQLite file with its cursor",
     gives={SQLITE: {"schema": BINARY}},
     parameters=[header("Range", "Bytes to resume from; the file is then sent without encoding")],
     problems=[NotFound, DeviceRevoked],
 )
+@door.signed()
 def snapshot(bucket: str) -> Response:
     house = door.instance()
     if not door.scope().covers(bucket):
@@ -120,9 +123,15 @@ def snapshot(bucket: str) -> Response:
     return response
 
 
-@blueprint.route("/have", methods=["POST"])
+@verb(
+    blueprint,
+    "POST",
+    "/have",
+    "Which of these changes does the server lack",
+    takes=wire.HaveRequest,
+    gives=wire.HaveAnswer,
+)
 @door.signed(revoked=True)
-@described(blueprint, "Which of these changes does the server lack", takes=wire.HaveRequest, gives=wire.HaveAnswer)
 def have() -> Response:
     asked = door.sent_json()
     ids = asked.get("ids") if isinstance(asked, dict) else None
@@ -151,5 +160,3 @@ def _pull_request(wanted: Any, most: int) -> dict[str, Any]:
 def _packed_file(path: str) -> Iterator[bytes]:
     with open(path, "rb") as file:
         yield from zstandard.ZstdCompressor(level=door.LEVEL).read_to_iter(file, write_size=_STREAMED)
-
-

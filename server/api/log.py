@@ -9,7 +9,7 @@ from flask_smorest import Blueprint
 
 from schemas import wire
 from server.api import door
-from server.api.description import BASE, described, query
+from server.api.description import BASE, query, verb
 from server.storage import merkle
 from sync.core.errors import NotFound
 
@@ -22,9 +22,14 @@ _CONSISTENCY = wire.ConsistencyQuery()
 _SIZE = {"type": "integer", "minimum": 0}
 
 
-@blueprint.route("/log/checkpoint")
+@verb(
+    blueprint,
+    "GET",
+    "/log/checkpoint",
+    "The newest signed checkpoint",
+    gives={"text/plain": {"schema": {"type": "string"}}},
+)
 @door.signed(revoked=True)
-@described(blueprint, "The newest signed checkpoint", gives={"text/plain": {"schema": {"type": "string"}}})
 def checkpoint() -> Response:
     house = door.instance()
     with house.database.read() as conn:
@@ -32,15 +37,16 @@ def checkpoint() -> Response:
     return Response(note, content_type=NOTE)
 
 
-@blueprint.route("/log/inclusion", methods=["POST"])
-@door.signed(revoked=True)
-@described(
+@verb(
     blueprint,
+    "POST",
+    "/log/inclusion",
     "Proofs that these leaves are in the log",
     takes=wire.InclusionRequest,
     gives=wire.InclusionAnswer,
     problems=[NotFound],
 )
+@door.signed(revoked=True)
 def inclusion() -> Response:
     wanted = door.checked(_INCLUSION)
     size = wanted["size"]
@@ -49,16 +55,13 @@ def inclusion() -> Response:
     return door.answer({"size": size, "proofs": proofs})
 
 
-@blueprint.route("/log/consistency")
-@door.signed(revoked=True)
-@described(
-    blueprint,
-    "Proof that the log of one size extends that of another",
+@verb(blueprint, "GET", "/log/consistency", "Proof that the log of one size extends that of another",
     gives=wire.ConsistencyAnswer,
     parameters=[query("old", "Size that is known", _SIZE, required=True),
                 query("new", "Larger size", _SIZE, required=True)],
     problems=[NotFound],
 )  # fmt: skip
+@door.signed(revoked=True)
 def consistency() -> Response:
     wanted = door.checked_value(_CONSISTENCY, request.args.to_dict())
     with door.instance().database.read() as conn:

@@ -11,7 +11,7 @@ from flask_smorest import Blueprint
 from schemas import wire
 from server.access import enrolment
 from server.api import bodies, door
-from server.api.description import BASE, described
+from server.api.description import BASE, verb
 from server.storage import people
 from sync.core.errors import BadSignature, CodeNotValid, InvalidField, Refused, ReplicaForked
 
@@ -22,9 +22,8 @@ _ENROL = wire.EnrolRequest()
 _REPLICA = wire.Replica()
 
 
-@blueprint.route("/capabilities")
+@verb(blueprint, "GET", "/capabilities", "Limits, encodings, kinds, epoch, time", gives=wire.Capabilities, signed=False)
 @door.anybody
-@described(blueprint, "Limits, encodings, kinds, epoch, time", gives=wire.Capabilities, signed=False)
 def capabilities() -> Response:
     house = door.instance()
     settings = house.settings
@@ -46,16 +45,17 @@ def capabilities() -> Response:
     })  # fmt: skip
 
 
-@blueprint.route("/enrol", methods=["POST"])
-@door.anybody
-@described(
+@verb(
     blueprint,
+    "POST",
+    "/enrol",
     "Spend a one-time code; the tablet becomes a device",
     takes=wire.EnrolRequest,
     gives=wire.EnrolAnswer,
     problems=[CodeNotValid, BadSignature, Refused],
     signed=False,
 )
+@door.anybody
 def enrol() -> Response:
     house = door.instance()
     enrolled = enrolment.enrol(house.database, house.keys, door.checked(_ENROL), house.now())
@@ -70,15 +70,16 @@ def enrol() -> Response:
     })  # fmt: skip
 
 
-@blueprint.route("/replicas", methods=["POST"])
-@door.signed(revoked=True)
-@described(
+@verb(
     blueprint,
+    "POST",
+    "/replicas",
     "Register the id of this tablet's database; safe to repeat",
     takes=wire.Replica,
     gives=wire.Replica,
     problems=[ReplicaForked],
 )
+@door.signed(revoked=True)
 def replicas() -> Response:
     house = door.instance()
     replica = door.checked(_REPLICA)["replica"]

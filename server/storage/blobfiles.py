@@ -195,4 +195,6 @@ def _expect(found: Hashed, size: int, digest: bytes, what: str) -> None:
     if found.digest != digest:
         raise DigestMismatch(what=what, size=found.size)
     if found.size != size:
-        raise InvalidField(field=what, detail=Label(f"应为 {size} 字节，收到 {found.size}", f"{size} bytes, not {found.size}"))
+        raise InvalidField(
+            field=what, detail=Label(f"应为 {size} 字节，收到 {found.size}", f"{size} bytes, not {found.size}")
+        )

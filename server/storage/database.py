@@ -154,3 +154,5 @@ def _translated(path: Path) -> Iterator[None]:
 
 
 Clock = Callable[[], int]  # milliseconds since 1970-01-01 UTC
+
+__all__ = ["Bulk", "Clock", "Connection", "Database"]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import Connection, and_, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, or_, select, update
 
 from server.storage.tables_access import devices, enrolment_codes, grants, people, replicas
+
+
+_DEVICE = select(devices).where(devices.c.id == bindparam("id"))  # made once: every request asks for it
 
 
 class Person(NamedTuple):
@@ -105,7 +108,7 @@ def add_device(conn: Connection, device: Device) -> None:
 
 
 def device(conn: Connection, id: str) -> Device | None:
-    row = conn.execute(select(devices).where(devices.c.id == id)).first()
+    row = conn.execute(_DEVICE, {"id": id}).first()
     return Device(*row) if row else None
 
 
@@ -154,7 +157,5 @@ def code(conn: Connection, digest: bytes) -> Code | None:
 
 def use_code(conn: Connection, digest: bytes, device: str, now: int) -> bool:
     """Spend a code; False where it is unknown, spent or expired. Of two who try, exactly one is told True."""
-    good = and_(
-        enrolment_codes.c.digest == digest, enrolment_codes.c.device.is_(None), enrolment_codes.c.expires > now
-    )
+    good = and_(enrolment_codes.c.digest == digest, enrolment_codes.c.device.is_(None), enrolment_codes.c.expires > now)
     return conn.execute(update(enrolment_codes).where(good).values(device=device)).rowcount == 1

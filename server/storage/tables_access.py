@@ -106,3 +106,7 @@ uploads = Table(
     Column("completed", Big),
     Index("uploads_by_device", "device", "sha256"),
 )
+
+__all__ = [
+    "blob_mentions", "blobs", "devices", "enrolment_codes", "grants", "metadata", "people", "replicas", "uploads",
+]  # fmt: skip

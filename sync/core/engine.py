@@ -35,6 +35,7 @@ from sync.core.errors import (
     EpochChanged,
     LogInconsistent,
     Malformed,
+    NotAllowed,
     NotAuthenticated,
     NotFound,
     PartsMissing,
@@ -573,7 +574,7 @@ def _push_refused(state: Round, failure: Failure) -> Step:
     match problem:
         case DigestMismatch():
             return _backed_off(state, problem)
-        case NotFound():  # the peer does not know the replica
+        case NotFound() | NotAllowed():  # the peer does not know the replica, or not as ours
             return _backed_off(replace(state, registered=False), problem)
         case UnsupportedEncoding():
             return _end(state, Outcome(problem)), []

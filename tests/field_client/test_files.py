@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from field_client.platform import files
@@ -43,6 +43,7 @@ def test_what_goes_in_comes_out_under_its_sha256(blobs: SealedFiles, size: int) 
     assert blobs.size(stored.sha256) == size
 
 
+@settings(deadline=None)
 @given(st.integers(0, 3 * CHUNK + 9), st.integers(0, CHUNK + 5))
 def test_any_range_is_what_the_original_has_there(
     tmp_path_factory: pytest.TempPathFactory, start: int, length: int
@@ -114,6 +115,7 @@ def test_listing_names_the_blobs_and_deleting_removes_them(blobs: SealedFiles) -
 # ---- damage ------------------------------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_flipped_bit_anywhere_is_refused(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     blobs = SealedFiles(tmp_path_factory.mktemp("flipped"), KEY)

@@ -3,7 +3,7 @@
 import io
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -69,6 +69,7 @@ def test_a_minor_brand_decides_where_the_major_one_is_unknown() -> None:
     assert identify(b"\0\0\0\x18ftypabcd\0\0\0\0mp42abcd") == "video/mp4"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=HEAD_BYTES))
 @example(b"\0\0\0\x08ftyp")
 @example(b"\xff\xff\xff\xffftypheic")
@@ -143,6 +144,7 @@ def test_damaged_exif_does_not_cost_the_picture() -> None:
     assert opened(made(content).thumbnail).size == (320, 240)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 600), st.binary(min_size=1, max_size=8))
 def test_exif_damaged_anywhere_says_less_or_nothing(at: int, damage: bytes) -> None:
     content = jpeg(64, 48)
@@ -251,6 +253,7 @@ def test_a_file_that_claims_to_be_another_format_is_not_tried_as_that() -> None:
         previews(io.BytesIO(encoded(scene(8, 8), "PNG")), "image/jpeg")
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400), st.sampled_from(sorted(images.PICTURES)))
 def test_rubbish_is_broken_and_nothing_worse(rubbish: bytes, mime: str) -> None:
     heads = {"image/jpeg": b"\xff\xd8\xff\xe0", "image/png": b"\x89PNG\r\n\x1a\n", "image/webp": b"RIFF\0\0\0\0WEBP"}

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import marshmallow
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from schemas.base import DESK_ROLES, FIELD_ROLES, Invalid, RecordSchema, flatten, nest
@@ -50,6 +50,7 @@ def checks(kind: type[RecordSchema], path: str, value: Any) -> bool:
 
 
 @every_field
+@settings(max_examples=20, deadline=None)  # for each of some 120 fields
 @given(data=st.data())
 def test_what_a_field_is_meant_for_is_accepted(
     kind: type[RecordSchema], name: str, field: RecordField, data: st.DataObject
@@ -61,6 +62,7 @@ def test_what_a_field_is_meant_for_is_accepted(
 
 
 @every_field
+@settings(max_examples=20, deadline=None)  # for each of some 120 fields
 @given(data=st.data())
 def test_load_and_check_agree_on_any_json(
     kind: type[RecordSchema], name: str, field: RecordField, data: st.DataObject
@@ -74,6 +76,7 @@ def test_load_and_check_agree_on_any_json(
 
 
 @every_kind
+@settings(deadline=None)
 @given(name=st.from_regex(r"[a-z_]{1,12}", fullmatch=True) | st.text(max_size=9), value=ANY_JSON)
 @example(name="spin", value={"speed": 1.5})
 @example(name="answers/FIR-05", value={"answer": "perhaps"})
@@ -91,6 +94,7 @@ def test_an_unknown_field_is_kept(kind: type[RecordSchema]) -> None:
 
 
 @every_kind
+@settings(deadline=None)
 @given(data=st.data())
 def test_a_record_and_its_paths_are_the_same_thing(kind: type[RecordSchema], data: st.DataObject) -> None:
     names = data.draw(st.sets(st.sampled_from(sorted(kind.fields_by_name())), max_size=4))
@@ -222,11 +226,15 @@ def test_what_stays_open_in_a_locked_record_is_a_field(kind: type[RecordSchema])
 
 def module_with(source: str) -> types.ModuleType:
     module = types.ModuleType("a_kind_of_its_own")
-    exec("from schemas.base import *\nfrom schemas.fields import *\nfrom schemas.labels import Label\n" + source, vars(module))
+    exec(source, vars(module))
     return module
 
 
 SIGN = """
+from schemas.base import RecordSchema
+from schemas.fields import Area, Text
+from schemas.labels import Label
+
 class Sign(RecordSchema):
     kind = "sign"
     label = Label("标志", "Sign")

@@ -1,8 +1,8 @@
 """A real server for tests: in this process behind a requests adapter, or in a thread behind a real socket.
 
-    with running_server(tmp_path) as server:
-        device = server.enrol("inspector", "430102")
-        device.post("/have", json={"ids": []}).json()
+with running_server(tmp_path) as server:
+    device = server.enrol("inspector", "430102")
+    device.post("/have", json={"ids": []}).json()
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from server.config import Settings
 from server.instance import Instance, create_instance, wall_ms
 from server.storage import people
 from server.storage.people import Grant, Person
+from sync.peer import enrolment_proof_input
 
 BASE = "/api/v1"
 ORIGIN = "test.example/log"
@@ -165,7 +166,7 @@ class TestServer:
     def claim(self, code: str, key: Ed25519PrivateKey) -> dict[str, Any]:
         """The body of an enrolment."""
         public = key.public_key().public_bytes_raw()
-        proof = key.sign(enrolment.PROOF_TAG + code.encode() + public)
+        proof = key.sign(enrolment_proof_input(code, public))
         return {"code": code, "key": b64encode(public).decode(), "name": "T-14", "model": "test",
                 "proof": b64encode(proof).decode()}  # fmt: skip
 

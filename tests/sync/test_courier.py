@@ -12,13 +12,13 @@ from typing import BinaryIO
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sync import courier
 from sync.core.change import START, Change, Link, compose, signature_input
 from sync.core.errors import BadCourier, BrokenFile, DiskFull, Refused, TooLarge
-from sync.courier import Carried, Courier, Lost, Maker, Taken
+from sync.courier import Carried, Courier, Lost, Maker, Parcel, Taken
 
 DEVICE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 KEY = DEVICE.public_key().public_bytes_raw()
@@ -51,10 +51,14 @@ def source(contents: list[bytes]) -> Callable[[str], BinaryIO]:
     return lambda sha256: io.BytesIO(by_name[sha256])
 
 
+def parcels(contents: list[bytes]) -> list[Parcel]:
+    return [Parcel(digest(one), "image/jpeg", "original", "IMG_1.jpg", ("record-1",)) for one in contents]
+
+
 def packed(changes: int = 3, photos: list[bytes] | None = None, lost: tuple[Lost, ...] = ()) -> bytes:
     photos = PHOTOS if photos is None else photos
     out = io.BytesIO()
-    courier.write(out, MAKER, MADE, chain(changes), map(digest, photos), source(photos), lost)
+    courier.write(out, MAKER, MADE, chain(changes), parcels(photos), source(photos), lost)
     return out.getvalue()
 
 
@@ -79,8 +83,8 @@ class Shelf:
     def has_blob(self, sha256: str) -> bool:
         return sha256 in self.blobs
 
-    def take_blob(self, sha256: str, stream: BinaryIO) -> None:
-        self.blobs[sha256] = stream.read()
+    def take_blob(self, parcel: Parcel, stream: BinaryIO) -> None:
+        self.blobs[parcel.sha256] = stream.read()
 
     def take_changes(self, carried: list[Carried]) -> int:
         before = len(self.changes)
@@ -117,12 +121,27 @@ def test_the_same_tablet_makes_the_same_file_again() -> None:
 def test_it_says_who_made_it_when_and_what_is_in_it() -> None:
     manifest = opened(packed(2)).manifest
     assert (manifest.device, manifest.key, manifest.made, manifest.changes) == ("d-17", KEY, MADE, 2)
-    assert manifest.blobs == sorted(map(digest, PHOTOS))
+    assert list(manifest.parcels) == parcels(PHOTOS)
 
 
 def test_every_change_is_still_signed_by_its_author() -> None:
-    for change, link in opened(packed(3)).changes():
+    for change, link, _ in opened(packed(3)).changes():
         DEVICE.public_key().verify(link.signature, signature_input(link.chain(change.hash)))
+
+
+def test_it_says_which_changes_the_server_had_already() -> None:
+    out = io.BytesIO()
+    first, second = chain(2)
+    courier.write(out, MAKER, MADE, [first._replace(leaf=41), second], [], source([]))
+    assert [one.leaf for one in opened(out.getvalue()).changes()] == [41, -1]
+
+
+def test_a_change_that_the_device_did_not_sign_is_refused() -> None:
+    out = io.BytesIO()
+    first, second = chain(2)
+    forged = second._replace(link=second.link._replace(signature=first.link.signature))
+    courier.write(out, MAKER, MADE, [first, forged], [], source([]))
+    refused(out.getvalue())
 
 
 def test_members_are_ordinary_files_that_any_unzip_shows() -> None:
@@ -132,7 +151,7 @@ def test_members_are_ordinary_files_that_any_unzip_shows() -> None:
 
 
 def test_a_blob_named_twice_travels_once() -> None:
-    assert len(opened(packed(0, [b"x", b"x"])).manifest.blobs) == 1
+    assert len(opened(packed(0, [b"x", b"x"])).manifest.parcels) == 1
 
 
 # ---- what cannot be read -----------------------------------------------------------------------------------
@@ -145,29 +164,29 @@ def test_a_damaged_blob_is_listed_and_the_rest_travels() -> None:
         return source(PHOTOS)(sha256)
 
     out = io.BytesIO()
-    blobs = [digest(PHOTOS[0]), digest(b"damaged"), digest(PHOTOS[1])]
-    courier.write(out, MAKER, MADE, chain(2), blobs, failing, [Lost("change 7", "page 3")])
+    courier.write(out, MAKER, MADE, chain(2), parcels([PHOTOS[0], b"damaged", PHOTOS[1]]), failing, [Lost("change 7", "page 3")])
     manifest = opened(out.getvalue()).manifest
     assert [one.what for one in manifest.lost] == ["change 7", f"blob {digest(b'damaged')}"]
-    assert len(manifest.blobs) == 2
+    assert list(manifest.parcels) == parcels(PHOTOS)
 
 
 def test_a_blob_whose_bytes_changed_is_not_passed_off_as_the_original() -> None:
     out = io.BytesIO()
-    manifest = courier.write(out, MAKER, MADE, [], [digest(b"before")], lambda _: io.BytesIO(b"behind"))
-    assert manifest.blobs == [] and len(manifest.lost) == 1
+    manifest = courier.write(out, MAKER, MADE, [], parcels([b"before"]), lambda _: io.BytesIO(b"behind"))
+    assert manifest.parcels == () and len(manifest.lost) == 1
 
 
 def test_more_blobs_than_a_courier_holds_are_refused_while_writing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(courier, "MOST_BLOBS", 2)
     with pytest.raises(TooLarge):
         packed(0, [b"1", b"2", b"3"])
-    assert len(opened(packed(0, [b"1", b"2"])).manifest.blobs) == 2
+    assert len(opened(packed(0, [b"1", b"2"])).manifest.parcels) == 2
 
 
 # ---- changed, cut, made up ---------------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_flipped_bit_anywhere_is_refused_or_changes_nothing(data: st.DataObject) -> None:
     whole = bytearray(packed(2, [b"x" * 50]))
@@ -181,12 +200,14 @@ def test_a_flipped_bit_anywhere_is_refused_or_changes_nothing(data: st.DataObjec
     assert list(shelf.changes.values()) == chain(2) and list(shelf.blobs.values()) == [b"x" * 50]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2000))
 def test_a_file_cut_anywhere_is_refused(length: int) -> None:
     whole = packed(2, [b"x" * 50])
     refused(whole[: min(length, len(whole) - 1)])
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_rubbish_is_refused(content: bytes) -> None:
     refused(content)
@@ -291,7 +312,7 @@ def test_a_line_that_is_no_change_is_refused_even_if_signed() -> None:
 def locked(passphrase: str = "竹子 and 河流") -> bytes:
     out = io.BytesIO()
     with courier.locking(out, passphrase) as stream:
-        courier.write(stream, MAKER, MADE, chain(2), map(digest, PHOTOS), source(PHOTOS))
+        courier.write(stream, MAKER, MADE, chain(2), parcels(PHOTOS), source(PHOTOS))
     return out.getvalue()
 
 

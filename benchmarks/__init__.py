@@ -1,0 +1,27 @@
+"""How fast Patrolbook is, as ratios to a floor that is measured in the same run.
+
+    python -m benchmarks                 everything (`make bench`)
+    python -m benchmarks push pull       only these
+    python -m benchmarks --profile       where the time goes, function by function
+
+A ratio says how many times as long ours takes as the least that would have to be done anyway. Absolute times say more
+about the machine than about the program, so none is asserted; floor and ours take turns (A B A B …) and medians are
+compared, because a machine is never quiet.
+
+The floor (`floor.py`) moves the same bytes in batches or pages of the same size between two processes over HTTP on the
+loopback interface, through the same WSGI server with the same settings, packed by the same compression, into SQLite
+with the same pragmas on both sides:
+
+    push      client: read lines from a table, post them, mark them sent.
+              server: inflate, decode each line, SHA-256, insert, commit
+    pull      server: read stored bytes by position.  client: inflate, decode each line, SHA-256, insert, one
+              transaction for each page
+    snapshot  download of the same file, and one copy of it
+
+It has no signatures, no chain, no log, no receipts, no rights, no merging, no lists to read from. Ours has all of it:
+the server as `patrolbook-server serve` runs it, and the tablet's own store, replicator and HTTP peer, with every receipt
+verified before anything counts as sent. The aims are what those may cost.
+
+Not measured: the network (loopback has no delay and no limit, which is the worst case for ours, since what computing
+costs cannot hide behind waiting), blobs, the screens, and writing the changes in the first place.
+"""
