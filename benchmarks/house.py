@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from benchmarks import data
 from benchmarks.data import Merged
+from field_client.platform import Platform
 from field_client.platform.files import SealedFiles
 from field_client.search import Search
 from field_client.tablet import Tablet
@@ -47,7 +48,7 @@ def make_server(folder: Path, records: Iterable[Merged] = ()) -> None:
     house.close()
 
 
-def enrol(folder: Path, url: str, home: Path, seed: bytes = SEED) -> Enrolled:
+def enrol(folder: Path, url: str, home: Path, platform: Platform | None = None) -> Enrolled:
     """A new tablet of a new inspector of the county, enrolled with the server that runs over `folder` at `url`."""
     house = open_instance(Settings(folder))
     now = house.now()
@@ -57,16 +58,16 @@ def enrol(folder: Path, url: str, home: Path, seed: bytes = SEED) -> Enrolled:
         rights.grant(conn, Grant(house.keys.new_id(now), person.id, data.COUNTY, data.ROLE, 0, None))
     code = enrolment.invite(house.database, house.keys, person.id, now, house.settings.code_ms)
     house.close()
-    tablet = Tablet.create(home, KEY, seed, SealedFiles(home / "files", KEY))
+    tablet = Tablet.create(home, KEY, SEED, SealedFiles(home / "files", KEY), platform=platform)
     Search(tablet.store)  # its triggers belong to every write of a real tablet
     tablet.enrol(url, code, "T-14")
     tablet.close()
     return Enrolled(home, person.id)
 
 
-def open_tablet(home: Path, seed: bytes = SEED) -> Tablet:
+def open_tablet(home: Path, platform: Platform | None = None) -> Tablet:
     """The tablet in a folder that `enrol` made, or a copy of it."""
-    return Tablet.open(home, KEY, seed, SealedFiles(home / "files", KEY))
+    return Tablet.open(home, KEY, SEED, SealedFiles(home / "files", KEY), platform=platform)
 
 
 def write_changes(home: Path, changes: Iterable[Change]) -> int:

@@ -2,7 +2,7 @@
 
 A courier is a ZIP file whose members are stored, not compressed:
 
-    changes.ndjson   two lines for each change: its envelope {"leaf"?,"n","prev","replica","sig"}, then its exact content
+    changes.ndjson   two lines a change: its envelope {"leaf"?,"n","prev","replica","sig"}, then its exact content
     blobs/<sha256>   the original bytes
     manifest.json    canonical JSON: who made it and when, every member with size and SHA-256, what the blobs are, and
                      what could not be read
@@ -48,7 +48,7 @@ VERSION = 1
 TAG = b"patrolbook/courier/v1\0"
 MOST_MEMBERS = 10_000
 MOST_BLOBS = MOST_MEMBERS - 3
-LARGEST_MANIFEST = 4 << 20
+LARGEST_MANIFEST = 16 << 20
 LARGEST_DIRECTORY = 4 << 20
 
 CHANGES = "changes.ndjson"
@@ -57,6 +57,7 @@ SIGNATURE = "manifest.sig"
 KEY_FILE = "key.age"
 BODY_FILE = "courier.age"
 
+_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 _BLOB = re.compile(r"blobs/([0-9a-f]{64})\Z")
 _COPY = 1 << 20
 
@@ -310,8 +311,9 @@ class Courier:
             link = Link(body["replica"], body["n"], body["prev"], base64.b64decode(body["sig"], validate=True))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadCourier(file=self.name, detail=f"an envelope: {error}") from error
-        sound = type(link.n) is int and link.n > 0 and type(link.replica) is str and type(leaf) is int
-        if not sound or len(link.signature) != 64 or type(link.prev) is not str or not re.fullmatch(r"[0-9a-f]{64}", link.prev):
+        numbers = type(link.n) is int and link.n > 0 and type(leaf) is int
+        texts = type(link.replica) is str and type(link.prev) is str and _DIGEST.match(link.prev)
+        if not numbers or not texts or len(link.signature) != 64:
             raise _bad(self.name, "变更的签名信息不完整", "an envelope is not whole")
         return link, leaf
 
@@ -426,7 +428,7 @@ def _read_manifest(archive: zipfile.ZipFile, sizes: dict[str, int], name: str) -
             body["made"],
             body["changes"],
             {member: (size, digest) for member, size, digest in body["members"]},
-            tuple(Parcel(sha256, mime, role, name, tuple(all_of)) for sha256, mime, role, name, all_of in body["blobs"]),
+            tuple(Parcel._make([*told[:4], tuple(told[4])]) for told in body["blobs"]),
             tuple(Lost(what, detail) for what, detail in body["lost"]),
         )
         Ed25519PublicKey.from_public_bytes(manifest.key).verify(signature, TAG + content)
@@ -434,7 +436,9 @@ def _read_manifest(archive: zipfile.ZipFile, sizes: dict[str, int], name: str) -
         raise _bad(name, "签名不符，内容被改动", "its signature does not match: it was changed") from None
     except (zipfile.BadZipFile, ValueError, KeyError, TypeError, OSError, EOFError) as error:
         raise BadCourier(file=name, detail=f"the manifest: {error}") from error
-    if body.get("v") != VERSION or type(manifest.changes) is not int or manifest.dump() != content:
+    texts = [manifest.device, *(text for one in manifest.parcels for text in (*one[:4], *one.records))]
+    shaped = type(manifest.made) is type(manifest.changes) is int and all(type(one) is str for one in texts)
+    if body.get("v") != VERSION or not shaped or manifest.dump() != content:
         raise _bad(name, "清单的版本或写法不认识", "a manifest of another version or form")
     listed = {member: size for member, (size, _) in manifest.members.items()}
     if listed != {member: size for member, size in sizes.items() if member not in (MANIFEST, SIGNATURE)}:

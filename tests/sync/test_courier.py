@@ -164,7 +164,8 @@ def test_a_damaged_blob_is_listed_and_the_rest_travels() -> None:
         return source(PHOTOS)(sha256)
 
     out = io.BytesIO()
-    courier.write(out, MAKER, MADE, chain(2), parcels([PHOTOS[0], b"damaged", PHOTOS[1]]), failing, [Lost("change 7", "page 3")])
+    blobs = parcels([PHOTOS[0], b"damaged", PHOTOS[1]])
+    courier.write(out, MAKER, MADE, chain(2), blobs, failing, [Lost("change 7", "page 3")])
     manifest = opened(out.getvalue()).manifest
     assert [one.what for one in manifest.lost] == ["change 7", f"blob {digest(b'damaged')}"]
     assert list(manifest.parcels) == parcels(PHOTOS)

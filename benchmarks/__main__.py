@@ -1,0 +1,61 @@
+"""`python -m benchmarks`: see the package for what is and is not measured."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+from pathlib import Path
+
+from benchmarks import growth, profiles, sync_rounds, table
+from benchmarks.table import Verdict
+
+NAMES = ("push", "pull", "fill", "growth")
+PLACE = Path(".bench")
+
+
+def main() -> None:
+    wanted = _arguments()
+    print(table.machine(), end="\n\n", flush=True)
+    PLACE.mkdir(exist_ok=True)
+    verdicts: list[Verdict] = []
+    try:
+        if wanted.profile:
+            profiles.profile(_room(), wanted.records)
+            return
+        for name in wanted.names or NAMES:
+            folder = _room()
+            match name:
+                case "push":
+                    verdicts.append(sync_rounds.push(folder, wanted.records, wanted.turns))
+                case "pull":
+                    verdicts.append(sync_rounds.pull(folder, wanted.records, wanted.turns))
+                case "fill":
+                    verdicts.append(sync_rounds.fill(folder, wanted.fill, wanted.turns))
+                case "growth":
+                    large = 1_000_000 if wanted.large else 200_000
+                    verdicts.extend(growth.growth(folder, 10_000, large))
+            shutil.rmtree(folder)
+        print(table.aims(verdicts))
+    finally:
+        shutil.rmtree(PLACE, ignore_errors=True)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Speed as ratios to a floor.")
+    parser.add_argument("names", nargs="*", choices=(*NAMES, []), metavar="NAME", help=f"some of {', '.join(NAMES)}")
+    parser.add_argument("--turns", type=int, default=5, help="turns of each side; medians are printed (5)")
+    parser.add_argument("--records", type=int, default=10_000, help="records of push, pull and profile (10000)")
+    parser.add_argument("--fill", type=int, default=100_000, help="records of the first fill (100000)")
+    parser.add_argument("--large", action="store_true", help="growth up to 1,000,000 records instead of 200,000")
+    parser.add_argument("--profile", action="store_true", help="where the time goes, instead of ratios")
+    return parser.parse_args()
+
+
+def _room() -> Path:
+    """An empty folder for one measurement."""
+    return Path(tempfile.mkdtemp(dir=PLACE)).resolve()
+
+
+if __name__ == "__main__":
+    main()
