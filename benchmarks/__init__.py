@@ -18,10 +18,10 @@ with the same pragmas on both sides:
               transaction for each page
     snapshot  download of the same file, and one copy of it
 
-It has no signatures, no chain, no log, no receipts, no rights, no merging, no lists to read from. Ours has all of it:
-the server as `patrolbook-server serve` runs it, and the tablet's own store, replicator and HTTP peer, with every receipt
-verified before anything counts as sent. The aims are what those may cost.
+It has no signatures, no chain, no log, no receipts, no rights, no merging, no lists to read from. Ours has all
+of it: the server as `patrolbook-server serve` runs it, and the tablet's own store, replicator and HTTP peer, with
+every receipt verified before anything counts as sent. The aims say what those may cost.
 
-Not measured: the network (loopback has no delay and no limit, which is the worst case for ours, since what computing
-costs cannot hide behind waiting), blobs, the screens, and writing the changes in the first place.
+Not measured: the network (loopback has no delay and no limit, which is the worst case for ours, since what
+computing costs cannot hide behind waiting), blobs, the screens, and writing the changes in the first place.
 """

@@ -70,15 +70,13 @@ def open_tablet(home: Path, platform: Platform | None = None) -> Tablet:
     return Tablet.open(home, KEY, SEED, SealedFiles(home / "files", KEY), platform=platform)
 
 
-def write_changes(home: Path, changes: Iterable[Change]) -> int:
-    """Put changes into the outbox as the tablet does, numbered, chained and signed; returns how many."""
+def write_changes(home: Path, changes: Iterable[Change]) -> None:
+    """Put changes into the outbox as the tablet does, numbered, chained and signed."""
     tablet = open_tablet(home)
-    count = 0
     with tablet.store.writing():
-        for count, change in enumerate(changes, start=1):
+        for change in changes:
             tablet.store.outbox.append(change)
     tablet.close()
-    return count
 
 
 def copy_of(folder: Path, target: Path) -> Path:

@@ -43,7 +43,7 @@ class Server(NamedTuple):
 
 def usage(group: int) -> Usage:
     """What the processes of a group have used; raises ProcessLookupError where there is none left."""
-    found = [u for u in map(_usage_in_group, _pids(), [group] * len(_pids())) if u is not None]
+    found = [used for pid in _pids() if (used := _usage_in_group(pid, group)) is not None]
     if not found:
         raise ProcessLookupError(f"no process in group {group}")
     return Usage(sum(u.cpu_s for u in found), max(u.peak for u in found))

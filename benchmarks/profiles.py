@@ -84,7 +84,7 @@ class Doorway(HTTPAdapter):
         self.app = app
         self.watch = Watch(False)
 
-    def send(self, request: Any, *args: Any, **kwargs: Any) -> requests.Response:  # type: ignore[override]
+    def send(self, request: Any, *args: Any, **kwargs: Any) -> requests.Response:
         split = urlsplit(request.url)
         environ = EnvironBuilder(
             request.path_url, f"{split.scheme}://{split.netloc}", method=request.method, headers=dict(request.headers)
@@ -95,14 +95,15 @@ class Doorway(HTTPAdapter):
         pieces, status, headers = run_wsgi_app(self.app, environ, buffered=True)
         content = b"".join(pieces)
         self.watch.cross("tablet")
-        answer = HTTPResponse(io.BytesIO(content), headers, int(status.split()[0]), preload_content=False)
+        answer = HTTPResponse(io.BytesIO(content), dict(headers), int(status.split()[0]), preload_content=False)
         return self.build_response(request, answer)
 
 
 def profile(folder: Path, records: int) -> None:
     """Print the profiles of both sides of a push and of a pull of so many records."""
     for name, run in (("push", _push), ("pull", _pull)):
-        plain, watched = (run(folder / f"{name}-{kind}", records, Watch(kind == "watched")) for kind in ("plain", "watched"))
+        plain = run(folder / f"{name}-plain", records, Watch(profiled=False))
+        watched = run(folder / f"{name}-watched", records, Watch(profiled=True))
         for side, seconds in plain.seconds.items():
             print(f"{name}, {side}: {1e6 * seconds / records:.1f} us per record\n{watched.table(side)}\n")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmarks.processes import Server, serving
 from server.config import DATA
 from server.serve import GRACE_S, KEEP_ALIVE_S, STUCK_S, Listening
+from server.storage.database import PRAGMAS
 
 
 def ours(folder: Path, port: int) -> AbstractContextManager[Server]:
@@ -21,12 +22,12 @@ def ours(folder: Path, port: int) -> AbstractContextManager[Server]:
 
 
 def floor(database: Path, port: int, file: Path | None = None) -> AbstractContextManager[Server]:
-    """The floor's handler over a database that `floor.fill_server` made; `file` is what a download gives."""
+    """The floor's handler over a database that `floor.fill` made; `file` is what a download gives."""
     as_ours = Listening()
     command = [
         sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--worker-class", "gthread",
         "--workers", str(as_ours.workers), "--threads", str(as_ours.threads), "--timeout", str(STUCK_S),
         "--graceful-timeout", str(GRACE_S), "--keep-alive", str(KEEP_ALIVE_S), "--log-level", "warning",
-        "--no-control-socket", f"benchmarks.floor:create_app({str(database)!r}, {str(file or '')!r})",
+        "--no-control-socket", f"benchmarks.floor:create_app({str(database)!r}, {PRAGMAS!r}, {str(file or '')!r})",
     ]  # fmt: skip
     return serving(command, port, database.with_suffix(".log"))

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import data, floor, house, servers, table
-from benchmarks.client import Cost
+from benchmarks import data, floor, floor_client, house, servers, table
+from benchmarks.meter import Cost
 from benchmarks.processes import Server, free_port, run_client
 from benchmarks.table import Aim, Verdict
 from server.config import Settings
 from server.instance import open_instance
 from server.storage import snapshots
+from server.storage.database import PRAGMAS
+from sync.core.batches import Batcher
+from sync.core.engine import FIRST_PAGE_BYTES
 
 PUSH = Aim("push", 2.2)
 PULL = Aim("pull", 1.35)
@@ -35,24 +38,24 @@ def push(folder: Path, records: int, turns: int) -> Verdict:
     contents = [change.content for change in data.changes(records, enrolled.person)]
     house.write_changes(home, data.changes(records, enrolled.person))
     for name, encrypted in (("encrypted", True), ("plain", False)):
-        with floor.client_database(folder / name, encrypted) as conn:
-            floor.fill_outbox(conn, contents)
-    sizes = floor.batch_sizes([len(one) for one in contents], _DEFAULTS.push_changes, _DEFAULTS.push_bytes)
+        with floor_client.opened(folder / name, encrypted) as conn:
+            floor_client.fill_outbox(conn, contents)
+    sizes = _batch_sizes([len(one) for one in contents])
 
     def run_floor(name: str) -> Cost:
         run = _emptied(folder / "run")
-        floor.fill_server(run / "floor.db")
+        floor.fill(run / "floor.db", PRAGMAS)
         for part in folder.glob(f"{name}*"):
             shutil.copyfile(part, run / part.name)
         with servers.floor(run / "floor.db", free_port()) as server:
-            return _measured("floor_push", server, database=str(run / name), encrypted=name == "encrypted",
+            return _measured("floor_client", "push", server, database=str(run / name), encrypted=name == "encrypted",
                              sizes=sizes, records=records)  # fmt: skip
 
     def run_ours() -> Cost:
         run = _emptied(folder / "run")
         copied = house.copy_of(home, run / "tablet")
         with servers.ours(house.copy_of(template, run / "server"), port) as server:
-            return _measured("push", server, home=str(copied), records=records)
+            return _measured("tablet_client", "push", server, home=str(copied), records=records)
 
     sides = _in_turns(turns, {"floor": lambda: run_floor("encrypted"), "ours": run_ours,
                               "floor, client not encrypted": lambda: run_floor("plain")})  # fmt: skip
@@ -66,18 +69,18 @@ def pull(folder: Path, records: int, turns: int) -> Verdict:
     """`records` records from a server to an empty tablet, page by page."""
     port, template = free_port(), folder / "server"
     house.make_server(template, data.merged(records))
-    floor.fill_server(folder / "floor.db", ((one.record, one.content) for one in data.merged(records)))
+    floor.fill(folder / "floor.db", PRAGMAS, ((one.record, one.content) for one in data.merged(records)))
     with servers.ours(template, port) as server, servers.floor(folder / "floor.db", free_port()) as least:
         home = house.enrol(template, server.url, folder / "tablet").home
 
         def run_floor(encrypted: bool) -> Cost:
             run = _emptied(folder / "run")
-            return _measured("floor_pull", least, database=str(run / "copy"), encrypted=encrypted,
-                             page_bytes=_DEFAULTS.pull_bytes, records=records)  # fmt: skip
+            return _measured("floor_client", "pull", least, database=str(run / "copy"), encrypted=encrypted,
+                             pages=(FIRST_PAGE_BYTES, _DEFAULTS.pull_bytes), records=records)  # fmt: skip
 
         def run_ours() -> Cost:
             copied = house.copy_of(home, _emptied(folder / "run") / "tablet")
-            return _measured("pull", server, home=str(copied), records=records, snapshots=0)
+            return _measured("tablet_client", "pull", server, home=str(copied), records=records, snapshots=0)
 
         sides = _in_turns(turns, {"floor": lambda: run_floor(True), "ours": run_ours,
                                   "floor, client not encrypted": lambda: run_floor(False)})  # fmt: skip
@@ -92,17 +95,17 @@ def fill(folder: Path, records: int, turns: int) -> Verdict:
     port, template = free_port(), folder / "server"
     house.make_server(template, data.merged(records, ONE_AREA))
     file, seconds = _built(template)
-    floor.fill_server(folder / "floor.db")
+    floor.fill(folder / "floor.db", PRAGMAS)
     with servers.ours(template, port) as server, servers.floor(folder / "floor.db", free_port(), file) as least:
         home = house.enrol(template, server.url, folder / "tablet").home
 
         def run_floor() -> Cost:
             run = _emptied(folder / "run")
-            return _measured("floor_fill", least, scratch=str(run / "scratch"), target=str(run / "copy"))
+            return _measured("floor_client", "fill", least, scratch=str(run / "scratch"), target=str(run / "copy"))
 
         def run_ours() -> Cost:
             copied = house.copy_of(home, _emptied(folder / "run") / "tablet")
-            return _measured("pull", server, home=str(copied), records=records, snapshots=1)
+            return _measured("tablet_client", "pull", server, home=str(copied), records=records, snapshots=1)
 
         sides = _in_turns(turns, {"floor": run_floor, "ours": run_ours})
     title = (
@@ -123,6 +126,15 @@ def _built(server: Path) -> tuple[Path, float]:
     return ready.path, taken
 
 
+def _batch_sizes(sizes: Sequence[int]) -> list[int]:
+    """How many of these changes the tablet sends at a time when every answer is fast."""
+    batcher, taken = Batcher(max_count=_DEFAULTS.push_changes, max_bytes=_DEFAULTS.push_bytes), list[int]()
+    while sum(taken) < len(sizes):
+        taken.append(batcher.take(sizes[sum(taken) :]))
+        batcher = batcher.answered(taken[-1], 0.0)
+    return taken
+
+
 def _in_turns(turns: int, runs: Mapping[str, Callable[[], Cost]]) -> dict[str, list[Cost]]:
     """A B A B …; a first turn of each is not counted, because files and modules are cold in it."""
     found: dict[str, list[Cost]] = {name: [] for name in runs}
@@ -134,8 +146,8 @@ def _in_turns(turns: int, runs: Mapping[str, Callable[[], Cost]]) -> dict[str, l
     return found
 
 
-def _measured(do: str, server: Server, **task: Any) -> Cost:
-    said = run_client("benchmarks.client", json.dumps({"do": do, "url": server.url, "server": server.group, **task}))
+def _measured(client: str, do: str, server: Server, **task: Any) -> Cost:
+    said = run_client(f"benchmarks.{client}", json.dumps({"do": do, "url": server.url, "server": server.group, **task}))
     return Cost(*json.loads(said))
 
 

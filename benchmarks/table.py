@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pysqlite3.dbapi2 as server_sqlite
 from sqlcipher3 import dbapi2 as tablet_sqlite
 
-from benchmarks.client import Cost
+from benchmarks.meter import Cost
 
 MB = 1_000_000
 _COLUMNS = ("wall s", "client CPU s", "server CPU s", "client MB", "server MB", "up MB", "down MB")

@@ -32,8 +32,7 @@ RESERVE_BYTES = 64 * 1024 * 1024
 """Stays free whatever is captured: the change that names a photo must still fit, and so must its previews."""
 
 CHINA = timezone(timedelta(hours=8))
-"""The zone of a camera that does not write its own: China has one (国务院关于在我国统一实行法定计量单位的命令 aside,
-Beijing time is the legal time of the whole country)."""
+"""The zone of a camera that does not write its own: the whole country goes by Beijing time."""
 
 
 class CaptureFiles(BlobFiles, Protocol):
@@ -103,14 +102,10 @@ def capture(
     look = _Look.at(files, stored.sha256, mime, name)
     made = [(role, files.add(io.BytesIO(content))) for role, content in look.derived()]
     evidence = tablet.store.clock.new_id()
+    given = {"item": item, "caption": caption, "source": source, "place": dict(place) if place else None}
     with tablet.store.writing():
-        _write_evidence(tablet, evidence, record, kind, stored, mime, look, item, caption, source, place)
-        written: dict[str, Any] = {f"evidence/{evidence}": _named(stored, mime, item, made)}
-        if look.problem is not None:
-            written |= _note(tablet, kind, look.problem, item)
-        if caption and tablet.registry[kind].field_of(f"captions/{evidence}"):
-            written[f"captions/{evidence}"] = caption
-        tablet.write(kind, record, written)
+        tablet.write("evidence", evidence, _circumstances(tablet, record, kind, stored, mime, look.metadata, given))
+        tablet.write(kind, record, _mentions(tablet, kind, evidence, stored, mime, look.problem, made, given))
         tablet.attach(record, *stored, mime, "original", name)
         for role, blob in made:
             tablet.attach(record, *blob, "image/jpeg", role, name)
@@ -169,56 +164,60 @@ def _users(tablet: Tablet, sha256: str) -> list[str]:
     return [record for (record,) in rows]
 
 
-def _named(stored: Stored, mime: str, item: str | None, made: list[tuple[Role, Stored]]) -> dict[str, Any]:
-    """The value of `evidence/<id>`. It names the small pictures too, so that they are found before the original came."""
-    value: dict[str, Any] = {"sha256": stored.sha256, "size": stored.size, "mime": mime}
-    if item:
-        value["item"] = item
-    return value | {role: blob.sha256 for role, blob in made}
-
-
-def _note(tablet: Tablet, kind: str, problem: Label, item: str | None) -> dict[str, Any]:
-    note = tablet.store.clock.new_id()
-    if tablet.registry[kind].field_of(f"notes/{note}") is None:
-        return {}
-    text = f"{problem.zh}（原件已原样保存）"
-    return {f"notes/{note}": {"text": text, "at": moment(tablet), **({"item": item} if item else {})}}
-
-
-def _write_evidence(
+def _circumstances(
     tablet: Tablet,
-    evidence: str,
     record: str,
     kind: str,
     stored: Stored,
     mime: str,
-    look: _Look,
-    item: str | None,
-    caption: str | None,
-    source: Source,
-    place: Mapping[str, Any] | None,
-) -> None:
-    said = look.metadata
+    said: Metadata,
+    given: Mapping[str, Any],
+) -> dict[str, Any]:
+    """path → value of the evidence record: what was `given` counts more than what the picture said."""
     identity = tablet.identity
     values = {
         "subject": record,
         "subject_kind": kind,
-        "item": item,
         "area": tablet.registry[kind].area_of(tablet.values(record)),
         "sha256": stored.sha256,
         "size": stored.size,
         "mime": mime,
         "role": "original",
-        "source": source,
         "equipment": identity.device if identity else None,
         "taken_at": _utc(said.taken),
         "captured_at": moment(tablet),
-        "place": dict(place) if place else _point(said),
         "width": said.width,
         "height": said.height,
-        "caption": caption,
+        **given,
+        "place": given["place"] or _point(said),
     }
-    tablet.write("evidence", evidence, {path: value for path, value in values.items() if value is not None})
+    return {path: value for path, value in values.items() if value is not None}
+
+
+def _mentions(
+    tablet: Tablet,
+    kind: str,
+    evidence: str,
+    stored: Stored,
+    mime: str,
+    problem: Label | None,
+    made: list[tuple[Role, Stored]],
+    given: Mapping[str, Any],
+) -> dict[str, Any]:
+    """path → value of what the record that holds the evidence says about it.
+
+    `evidence/<id>` names the small pictures too: they are at the server before the original is.
+    """
+    item = {"item": given["item"]} if given["item"] else {}
+    value = {"sha256": stored.sha256, "size": stored.size, "mime": mime, **item}
+    written: dict[str, Any] = {f"evidence/{evidence}": value | {role: blob.sha256 for role, blob in made}}
+    if given["caption"]:
+        written[f"captions/{evidence}"] = given["caption"]
+    if problem is not None:
+        text = f"{problem.zh}（原件已原样保存）"
+        written[f"notes/{tablet.store.clock.new_id()}"] = {"text": text, "at": moment(tablet), **item}
+    known = tablet.registry[kind].field_of
+    return {path: value for path, value in written.items() if known(path) is not None}
 
 
 def moment(tablet: Tablet) -> str:

@@ -1,7 +1,7 @@
 """How the command line speaks: one language at a time, help with an example, problems with a next step.
 
-`Command`, `Group`, `Option` and `Argument` are click's with labels instead of texts, so that help and complaints come in
-the language of the person. `Terminal` prints: tables and progress bars on a terminal, plain lines into a file or a pipe.
+`Command`, `Group` and `Option` are click's with labels instead of texts, so that help and complaints come in the language
+of the person. `Terminal` prints: tables and progress bars on a screen, plain lines into a file or a pipe.
 """
 
 from __future__ import annotations
@@ -256,7 +256,7 @@ def _complaint(error: click.UsageError) -> Label:
 def _name_of(error: click.BadParameter) -> str:
     hint = error.param_hint
     if hint is None and error.param is not None:
-        hint = error.param.get_error_hint(error.ctx)  # type: ignore[arg-type]
+        hint = error.param.get_error_hint(error.ctx)
     return " / ".join(hint) if isinstance(hint, (list, tuple)) else str(hint or "")
 
 

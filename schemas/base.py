@@ -18,7 +18,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import marshmallow
 
-from schemas.fields import Area, Invalid, MergeType, RecordField, check_opaque, check_value
+from schemas.fields import Area, Choice, Invalid, MergeType, RecordField, check_opaque, check_value
 from schemas.labels import Label
 from schemas.workflow import Workflow
 
@@ -40,7 +40,7 @@ class Section(NamedTuple):
 class Plan:
     """The fields of a kind sorted for quick look-up: by name, single, keyed, the status, and those not for makers."""
 
-    __slots__ = ("by_name", "keyed", "reserved", "single", "status")
+    __slots__ = ("by_name", "chosen", "keyed", "reserved", "single", "status")
 
     def __init__(self, by_name: dict[str, RecordField]) -> None:
         self.by_name = by_name
@@ -48,6 +48,7 @@ class Plan:
         self.keyed = {name: field for name, field in by_name.items() if field.keyed}
         self.status = next((name for name, field in self.single.items() if field.merge == "workflow"), None)
         self.reserved = frozenset(name for name, field in by_name.items() if field.writer != "maker")
+        self.chosen = [(name, field) for name, field in self.single.items() if isinstance(field, Choice) and field.reserved]
 
 
 class RecordSchema(marshmallow.Schema):

@@ -49,8 +49,8 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "mode": ("形式", "办学形式", "线上线下", "form"),
     "area": ("区划代码", "行政区划", "区划", "divisioncode", "areacode"),
     "address": ("地址", "办学地址", "办学地点", "机构地址"),
-    LON: ("经度", "longitude", "lng", "东经"),
-    LAT: ("纬度", "latitude", "北纬"),
+    LON: ("lon", "经度", "longitude", "lng", "东经"),
+    LAT: ("lat", "纬度", "latitude", "北纬"),
     "legal_representative": ("法人", "法人代表", "法定代表人姓名", "负责人", "legalrepresentative"),
     "phone": ("电话", "手机", "手机号", "联系方式", "phone"),
     "learners": ("学生人数", "在读人数", "在校生数", "学员数", "students"),
@@ -291,7 +291,7 @@ def _next_step(schema: type[RecordSchema], name: str) -> Label:
     if isinstance(one, CreditCode):
         return Label("请对照营业执照或登记证更正；该列请设为文本格式", "Compare the licence; format the column as text")
     if isinstance(one, Area):
-        return Label("请填 12 位（至少 6 位）区划代码，该列设为文本格式", "Use a code of 12 digits, at least 6, as text")
+        return Label("请填 12 位（至少 6 位）区划代码，列设为文本", "Use a code of 12 digits, at least 6, as text")
     if name in (LON, LAT):
         return Label("请更正，或两格都留空，现场再定位", "Correct it, or leave both empty and locate it on site")
     if one is not None and one.required:

@@ -109,8 +109,9 @@ def write_csv(file: Path, rows: Iterable[Sequence[Any]]) -> int:
     count = 0
     with disk_full_told(file.parent), open(file, "w", encoding="utf-8-sig", newline="") as out:
         writer = csv.writer(out)
-        for count, row in enumerate(rows, start=1):
+        for row in rows:
             writer.writerow([safe(cell) for cell in row])
+            count += 1
     return count
 
 
@@ -119,8 +120,9 @@ def write_xlsx(file: Path, rows: Iterable[Sequence[Any]], title: str) -> int:
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet(title[:31])
     count = 0
-    for count, row in enumerate(rows, start=1):
+    for row in rows:
         sheet.append([safe(cell) for cell in row])
+        count += 1
     with disk_full_told(file.parent):
         book.save(file)
     return count

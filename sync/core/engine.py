@@ -336,7 +336,7 @@ class Round:
 
     epoch       the one that the copy belongs to, None before the first contact
     fresh       nothing was ever pulled
-    fills       buckets to take as a snapshot before the next page
+    fills       buckets to take as a snapshot before the next page; `filled` those that were
     no_pull     why nothing more is read in this round
     paged       buckets that have no snapshot; `mended` those that were begun again in this round
     outbox      whether it may hold something; `pushed` whether anything went since the last pull
@@ -354,6 +354,7 @@ class Round:
     no_pull: Problem | None = None
     pull_due: bool = True
     fills: tuple[str, ...] = ()
+    filled: frozenset[str] = frozenset()
     paged: frozenset[str] = frozenset()
     mended: frozenset[str] = frozenset()
     outbox: bool = True
@@ -478,7 +479,8 @@ def _answered(state: Round, action: Asking, result: Result) -> Step:
         case Pull(), PageApplied():
             return _page_applied(state, result)
         case Fill(bucket), _:
-            return replace(state, fills=tuple(b for b in state.fills if b != bucket)), []
+            left = tuple(b for b in state.fills if b != bucket)
+            return replace(state, fills=left, filled=state.filled | {bucket}), []
         case Push(), Pushed():
             return _pushed(state, result), []
         case Audit(), int():
@@ -509,7 +511,7 @@ def _page_applied(state: Round, page: PageApplied) -> Step:
     state = replace(state, fresh=False)
     if page.more and not page.moved:
         return replace(state, no_pull=Diverged()), []
-    known = state.paged | state.mended | set(state.fills)
+    known = state.paged | state.filled | set(state.fills)
     large = tuple(b for b, head in page.granted if head >= SNAPSHOT_FROM and b not in known)
     state = replace(state, fills=state.fills + large, pull_due=page.more or bool(large))
     noted: list[Action] = []
@@ -629,6 +631,7 @@ def _realigned(state: Round, epoch: object, problem: Problem | None = None) -> S
         fresh=True,
         pull_due=True,
         fills=(),
+        filled=frozenset(),
         mended=frozenset(),
         outbox=True,
         unproven=True,

@@ -129,6 +129,9 @@ def _permission(
         field = schema.field_of(path)
         if field is not None and (field.writer == "system" or not desk):
             return _park("not-permitted", path, Label("该字段由县级填写", "this field is written by staff"))
+    for path, choice in schema.plan().chosen:
+        if path in change.set and not choice.open_to(rights.role, change.value(path)):
+            return _park("not-permitted", path, Label("该角色不能选这一项", "this role may not choose this option"))
     for area in _areas(change, schema, state):
         if not rights.covers(area):
             return _park("scope", schema.area_field or "", Label(f"不在授权区划内：{area}", f"outside the granted area: {area}"))

@@ -101,7 +101,7 @@ def test_a_workbook_with_a_title_and_numbers_for_codes_is_read(tmp_path: Path) -
 @pytest.mark.parametrize(
     "header",
     [["名称", "信用代码", "区划", "学生人数", "资金监管", "lng", "latitude", "办学状态"],
-     ["* 机构名称（全称）", " 信用代码 ", "行政区划代码（12位）", "学员人数(人)", "是否预收费监管", "经度", "纬度", "状态"],
+     ["* 机构名称（全称）", " 信用代码 ", "区划代码（12位）", "学员人数(人)", "是否预收费监管", "经度", "纬度", "状态"],
      ["Name", "credit_code", "Division code", "Learners", "prepaid_supervised", "Longitude", "LAT", "Status"]],
 )  # fmt: skip
 def test_headers_may_be_named_otherwise(tmp_path: Path, header: list[str]) -> None:

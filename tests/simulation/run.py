@@ -446,7 +446,9 @@ def check_convergence(simulation: Simulation) -> None:
     """Every tablet shows exactly the server's records of its buckets, each as the server has it."""
     server = simulation.server
     for tablet in simulation.tablets:
-        held = {root: server.state(root) for root, bucket in server.placed.items() if bucket in tablet.cursors}
+        held = {
+            root: server.state(root) for root, bucket in server.placed.items() if bucket in tablet.cursors
+        }
         shown = {root: tablet.view(root) for root in tablet.records()}
         if shown != {root: state.live for root, state in held.items()}:
             raise Violation("convergence", f"{tablet.name} shows something else than the server")

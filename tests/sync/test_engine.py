@@ -534,7 +534,7 @@ class World:
         state = engine.begin(f"e-{self.replica_epoch}", goal=EVERYTHING, lanes=2)
         todo: list[engine.Action] = []
         event: engine.Event = Started()
-        for _ in range(10_000):
+        for _ in range(3_000):
             state, actions = engine.step(state, event)
             for action in actions:
                 if isinstance(action, engine.Noting):

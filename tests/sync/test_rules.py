@@ -108,6 +108,12 @@ def test_a_revoked_device_is_parked_whatever_it_sends() -> None:
     assert judge(change("c", WHOLE), None, Rights("officer", ("4301",), True)).reason == "revoked"
 
 
+def test_a_grid_inspector_cannot_make_it_an_enforcement_inspection() -> None:
+    verdict = judge(change("c", WHOLE | {"mode": "enforcement"}), None, INSPECTOR)
+    assert (verdict.status, verdict.reason, verdict.field) == ("parked", "not-permitted", "mode")
+    assert judge(change("c", WHOLE | {"mode": "enforcement"}), None, OFFICER).status == "accepted"
+
+
 def test_a_supervisor_does_not_write_inspections() -> None:
     assert judge(change("c", WHOLE), None, Rights("supervisor", ("4301",))).reason == "not-permitted"
 

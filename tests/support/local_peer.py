@@ -1,0 +1,168 @@
+"""A server's functions as a `sync.peer.Peer`, called in this process without HTTP.
+
+What lies between the two peers of the contract test is exactly HTTP: signatures, encodings, statuses, framing.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
+from hashlib import sha256 as digest_of
+from typing import Any, BinaryIO
+
+from server import imaging, intake, outflow, uploads
+from server.access import enrolment
+from server.access.rights import Scope, rights_at, scope_of
+from server.instance import Instance
+from server.storage import blobs, journal, merkle, people, snapshots
+from server.storage.people import Device
+from sync.core.errors import DeviceRevoked, NotAuthenticated, NotFound, ReplicaForked
+from sync.peer import (
+    Batch,
+    BlobOffer,
+    BlobReceipt,
+    Enrolment,
+    Grant,
+    Held,
+    Hello,
+    Limits,
+    LogKey,
+    Page,
+    Person,
+    PullRequest,
+    PushAnswer,
+    Result,
+    TailReceipt,
+    Traffic,
+    Upload,
+)
+
+
+class LocalPeer:
+    """The server `house` as the device `id` sees it; an empty id before it is enrolled."""
+
+    def __init__(self, house: Instance, id: str = "") -> None:
+        self.house = house
+        self.id = id
+        self.traffic = Traffic()
+
+    def hello(self) -> Hello:
+        house = self.house
+        limits = {name: getattr(house.settings, name) for name in Limits._fields if hasattr(house.settings, name)}
+        log = LogKey(house.keys.origin, house.keys.log_public)
+        return Hello(
+            house.epoch, house.now(), log, Limits.of(limits), {one.kind: one.version for one in house.registry}
+        )
+
+    def enrol(self, code: str, public_key: bytes, name: str, model: str, proof: bytes) -> Enrolment:
+        claim = {"code": code, "key": _text(public_key), "name": name, "model": model, "proof": _text(proof)}
+        told = enrolment.enrol(self.house.database, self.house.keys, claim, self.house.now())
+        hello = self.hello()
+        person = Person(told.person.id, told.person.name, told.person.role)
+        grants = tuple(Grant(one.area, one.role, one.until) for one in told.grants)
+        return Enrolment(told.device.id, person, grants, hello.epoch, hello.log, hello.time_ms)
+
+    def register(self, replica: str) -> None:
+        with self.house.database.write() as conn:
+            if people.register_replica(conn, replica, self._device(True).id, self.house.now()) != self.id:
+                raise ReplicaForked(replica=replica)
+
+    def push(self, batch: Batch) -> PushAnswer:
+        house, device = self.house, self._device(True)
+        with house.database.read() as conn:
+            rights = rights_at(conn, device)
+        told = intake.push(
+            house.database, house.registry, house.projections, house.keys, epoch=house.epoch, device=device.id,
+            public_key=device.key, rights=rights, owner_of=people.owner_of, body=batch.body(), now=house.now(),
+        )  # fmt: skip
+        log = told["log"]
+        receipt = TailReceipt(log["before"], _proof(log["frontier"]), tuple(log["leaves"]), log["checkpoint"])
+        return PushAnswer(told["epoch"], tuple(Result(**one) for one in told["results"]), receipt)
+
+    def pull(self, request: PullRequest) -> Page:
+        house, scope = self.house, self._scope()
+        log = {"size": request.log_size} if request.log_size is not None else None
+        wanted = {"epoch": request.epoch, "cursors": request.cursors, "limit_bytes": request.limit_bytes, "log": log}
+        page = outflow.pull(
+            house.database, house.keys, epoch=house.epoch, prefixes=scope.prefixes, exact=scope.exact, request=wanted,
+            now=house.now(),
+        )  # fmt: skip
+        return Page.read(page.splitlines())
+
+    def snapshot(self, bucket: str, into: BinaryIO) -> None:
+        house = self.house
+        if not self._scope().covers(bucket):
+            raise NotFound(what=bucket)
+        built = snapshots.build(house.database, house.settings.snapshots, bucket, house.epoch)
+        into.truncate(0)
+        into.write(built.path.read_bytes())
+        into.flush()
+
+    def have(self, ids: Sequence[str]) -> list[str]:
+        with self.house.database.read() as conn:
+            return list(journal.lacking(conn, list(ids)))
+
+    def offer(self, blob: BlobOffer) -> Upload | Held:
+        self._device(True)
+        told = uploads.announce(self.house.depot, self.id, self._scope(True), blob._asdict(), self.house.now())
+        return _held(told) if told.get("held") else Upload(told["upload"], told["part_size"], tuple(told["have"]))
+
+    def put_part(self, upload: str, number: int, content: bytes) -> None:
+        found = uploads.find(self.house.depot, self.id, upload)
+        uploads.put_part(self.house.depot, found, number, [content], digest_of(content).digest())
+
+    def upload(self, upload: str) -> Upload:
+        told = uploads.progress(self.house.depot, self.id, upload)
+        return Upload(told["upload"], told["part_size"], tuple(told["have"]))
+
+    def complete(self, upload: str) -> Held:
+        return _held(uploads.complete(self.house.depot, self.id, upload, self.house.now()))
+
+    def blob(self, sha256: str, width: int | None = None, start: int = 0) -> bytes:
+        path = self.house.files.path(sha256)
+        with self.house.database.read() as conn:
+            if not blobs.visible(conn, sha256, *self._scope()) or blobs.get(conn, sha256) is None:
+                raise NotFound(what=sha256)
+        if width is not None:
+            path = imaging.thumbnail(path, self.house.settings.derived, sha256, width)
+        return path.read_bytes()[start:]
+
+    def checkpoint(self) -> str:
+        keys = self.house.keys
+        with self.house.database.read() as conn:
+            return merkle.checkpoint(conn, keys.origin, keys.log_seed, self.house.now())
+
+    def inclusion(self, size: int, leaves: Sequence[int]) -> dict[int, tuple[bytes, ...]]:
+        with self.house.database.read() as conn:
+            return {leaf: tuple(merkle.inclusion(conn, leaf, size)) for leaf in leaves}
+
+    def consistency(self, old: int, new: int) -> tuple[bytes, ...]:
+        with self.house.database.read() as conn:
+            return tuple(merkle.consistency(conn, old, new))
+
+    def _device(self, revoked_may: bool = False) -> Device:
+        with self.house.database.read() as conn:
+            found = people.device(conn, self.id)
+        if found is None:
+            raise NotAuthenticated()
+        if found.revoked is not None and not revoked_may:
+            raise DeviceRevoked()
+        return found
+
+    def _scope(self, revoked_may: bool = False) -> Scope:
+        device = self._device(revoked_may)
+        with self.house.database.read() as conn:
+            return scope_of(conn, device, self.house.now())
+
+
+def _held(told: dict[str, Any]) -> Held:
+    receipt = told["receipt"]
+    return Held(BlobReceipt(receipt["act"], receipt["leaf"], _proof(receipt["proof"]), receipt["checkpoint"]))
+
+
+def _proof(told: Sequence[str]) -> tuple[bytes, ...]:
+    return tuple(map(b64decode, told))
+
+
+def _text(raw: bytes) -> str:
+    return b64encode(raw).decode()
