@@ -80,8 +80,8 @@ def _in_turns(peers: list[Peer], requests: list[PullRequest], records: int) -> t
             started = time.perf_counter()
             page = peer.pull(request)
             seconds = time.perf_counter() - started
-            if len(page.puts) != records or page.more:
-                raise RuntimeError(f"{len(page.puts)} records instead of {records}; the figures would mean nothing")
+            if page.records != records or page.more:
+                raise RuntimeError(f"{page.records} records instead of {records}; the figures would mean nothing")
             if turn >= WARM_UP:
                 taken.append(seconds)
     return times

@@ -17,7 +17,7 @@ from server.storage.database import PRAGMAS
 
 def ours(folder: Path, port: int) -> AbstractContextManager[Server]:
     """Patrolbook over the data in `folder`, until the end of the block."""
-    command = [sys.executable, "-c", "import sys; from pathlib import Path; from server.config import Settings; from server.serve import Listening, serve; serve(Settings(Path(sys.argv[1])), Listening(bind=sys.argv[2]), print)", str(folder), f"127.0.0.1:{port}"]
+    command = [sys.executable, "-m", "server", "serve", "--bind", f"127.0.0.1:{port}"]
     return serving(command, port, folder / "serve.log", {DATA: str(folder)})
 
 

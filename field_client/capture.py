@@ -23,7 +23,7 @@ from field_client.platform.images import Metadata, Previews
 from field_client.tablet import Tablet
 from schemas.fields import Attachments
 from schemas.labels import Label
-from sync.core.errors import BrokenFile, NotFound, Refused
+from sync.core.errors import BrokenFile, Refused
 from sync.peer import Role
 
 Source = Literal["camera", "gallery", "recorder", "screen"]
@@ -78,15 +78,15 @@ def capture(
     name    what to call the file where `file` is a stream
     place   where the tablet is (`Point`); else what the picture says
 
-    :raises NotFound: there is no such record, or no such file
-    :raises Refused: this kind of record holds no evidence
+    :raises NotFound: there is no such record
+    :raises Refused: this kind of record holds no evidence, or the file cannot be opened
     :raises EmptyFile, DiskFull: nothing was kept
     """
     if isinstance(file, Path):
         try:
             stream = open(file, "rb")  # noqa: SIM115  closed below
         except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-            raise NotFound(what=str(file)) from error
+            raise Refused(detail=Label(f"打不开文件 {file}", f"the file {file} cannot be opened")) from error
         with stream:
             require_space(tablet.home, file.stat().st_size + RESERVE_BYTES)
             return capture(tablet, record, stream, item, caption, source, name=name or file.name, place=place)

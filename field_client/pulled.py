@@ -11,7 +11,6 @@ nothing vanishes from the screen while the network is away.
 from __future__ import annotations
 
 import contextlib
-from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 from field_client.platform.database import Database
 from sync.core.errors import EpochChanged, Malformed
 from sync.core.fold import State, checksum
-from sync.peer import Gone, Page, Put, is_special
+from sync.peer import Gone, Page, is_special
 
 SCHEMA = """
 CREATE TABLE states(
@@ -56,7 +55,9 @@ _PUT_SOURCE = """
 INSERT INTO sources(bucket, record, generation, sum) VALUES (?, ?, ?, ?)
 ON CONFLICT(bucket, record) DO UPDATE SET generation = excluded.generation, sum = excluded.sum
 """
-_KNOWN_SOURCES = "SELECT s.record, s.sum FROM json_each(?) j JOIN sources s ON s.bucket = ? AND s.record = j.value"
+_KNOWN_SOURCES = (
+    "SELECT s.record, s.sum FROM json_each(?) j CROSS JOIN sources s ON s.bucket = ? AND s.record = j.value"
+)
 _LET_GO = """
 DELETE FROM states WHERE id = ?
 AND NOT EXISTS (SELECT 1 FROM cursors c JOIN sources s ON s.bucket = c.id AND s.record = states.id)
@@ -101,13 +102,14 @@ class Pulled:
         for bucket in page.cursors:
             if bucket not in cursors:
                 cursors[bucket] = self._add_cursor(bucket)
-        touched = self._apply_puts(page.puts, cursors)
+        touched = self._apply_puts(page, cursors)
         touched += self._apply_gones(page.gones, cursors)
         for bucket in page.revoked:
             if bucket in cursors and bucket not in postponed:
                 touched += self._drop_bucket(cursors.pop(bucket))
         for bucket, text in page.cursors.items():
             cursors[bucket].cursor = text
+            cursors[bucket].position = page.positions.get(bucket, cursors[bucket].position)
             if not page.more:
                 cursors[bucket].position = page.heads[bucket]
                 if cursors[bucket].filling:
@@ -117,22 +119,20 @@ class Pulled:
         behind = sum(max(0, head - cursors[b].position) for b, head in page.heads.items() if b in cursors)
         return Applied(now != before, () if page.more else _mismatched(page, cursors), behind, touched)
 
-    def _apply_puts(self, puts: Sequence[Put], cursors: dict[str, Cursor]) -> list[str]:
-        by_bucket: dict[str, dict[str, Put]] = defaultdict(dict)
-        for put in puts:
-            by_bucket[put.bucket][put.id] = put
-        for bucket, latest in by_bucket.items():
+    def _apply_puts(self, page: Page, cursors: dict[str, Cursor]) -> list[str]:
+        touched: list[str] = []
+        for bucket, puts in page.puts.items():
             cursor = cursors[bucket]
-            known = self._known(cursor, latest)
-            cursor.count += len(latest) - len(known)
-            cursor.sum += sum(put.sum for put in latest.values()) - sum(known.values())
-            cursor.position = max(cursor.position, max(put.position for put in latest.values()))
-            self.database.run_many(_PUT_STATE, [put[:6] for put in latest.values()])
-            self.database.run_many(
-                _PUT_SOURCE, [(cursor.id, put.id, cursor.generation, put.sum) for put in latest.values()]
-            )
-        self._note_members((put.id, put.members) for put in puts)
-        return [put.id for put in puts]
+            sums = {put[0]: put[4] for put in puts}
+            known = self._known(cursor, sums)
+            cursor.count += len(sums) - len(known)
+            cursor.sum += sum(sums.values()) - sum(known.values())
+            self.database.run_many(_PUT_STATE, puts)
+            rows = [(cursor.id, record, cursor.generation, counted) for record, counted in sums.items()]
+            self.database.run_many(_PUT_SOURCE, rows)
+            touched += sums
+        self._note_members((record, page.members.get(record, ())) for record in touched)
+        return touched
 
     def _known(self, cursor: Cursor, ids: Collection[str]) -> dict[str, int]:
         """Of these records, those that the bucket holds already, with the sums that were counted for them."""
@@ -142,9 +142,7 @@ class Pulled:
 
     def _apply_gones(self, gones: Sequence[Gone], cursors: dict[str, Cursor]) -> list[str]:
         for gone in gones:
-            cursor = cursors[gone.bucket]
-            cursor.position = max(cursor.position, gone.position)
-            self._remove_source(cursor, gone.id)
+            self._remove_source(cursors[gone.bucket], gone.id)
             if gone.into:
                 self.database.run("INSERT OR REPLACE INTO aliases(member, root) VALUES (?, ?)", (gone.id, gone.into))
         ids = [gone.id for gone in gones]
@@ -224,7 +222,7 @@ class Pulled:
         """
         connection = self.database.connection
         connection.create_function("sum_of", 1, checksum, deterministic=True)
-        connection.create_function("special_of", 1, _special_of, deterministic=True)
+        connection.create_function("special_of", 1, is_special, deterministic=True)
         connection.execute("PRAGMA trusted_schema = OFF")
         try:
             connection.execute("ATTACH ? AS snapshot KEY ''", (str(snapshot),))
@@ -330,7 +328,3 @@ def _mismatched(page: Page, cursors: dict[str, Cursor]) -> tuple[str, ...]:
         for bucket, told in page.sums.items()
         if bucket in cursors and (cursors[bucket].count, cursors[bucket].sum) != told
     )
-
-
-def _special_of(content: bytes) -> bool:
-    return is_special(orjson.loads(content))

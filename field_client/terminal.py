@@ -1,6 +1,6 @@
 """How the command line speaks: one language at a time, help with an example, problems with a next step.
 
-`Command`, `Group` and `Option` are click's with labels instead of texts, so that help and complaints come in the language
+`Command`, `Group` and `Option` are click's with labels instead of texts: help and complaints come in the language
 of the person. `Terminal` prints: tables and progress bars on a screen, plain lines into a file or a pipe.
 """
 
@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import click
 
 from schemas.labels import Label, Language
-from sync.core.errors import Problem
+from sync.core.errors import Problem, Refused
 
 Told = Callable[[Label, int, int], None]
 """Called with a phase, how much of it is done, and of how much; 0 where nobody knows."""
@@ -95,14 +95,14 @@ class Terminal:
         def line(phase: Label, done: int, total: int) -> None:
             if phase not in seen:
                 seen.add(phase)
-                self.say(Label(f"{phase.zh}……", f"{phase.en} …"))
+                click.echo(self.text(Label(f"{phase.zh}……", f"{phase.en} …")), err=True)
 
         return line
 
     def ask(self, words: Label, hidden: bool = False, confirm: bool = False, default: str | None = None) -> str:
-        """Ask a person; aborts where there is none."""
-        if not sys.stdin.isatty():
-            raise click.Abort()
+        """Ask a person. Raises Refused where there is none."""
+        if not self.interactive:
+            raise Refused(detail=Label("这里没有人可以回答", "there is nobody here to answer"))
         answer = click.prompt(
             self.text(words),
             hide_input=hidden,
@@ -126,6 +126,10 @@ OPTIONS = Label("选项", "Options")
 COMMANDS = Label("命令", "Commands")
 EXAMPLE = Label("例", "Example")
 HELP = Label("显示帮助", "Show this help")
+PIECES = {
+    "[OPTIONS]": Label("[选项]", "[OPTIONS]"),
+    "COMMAND [ARGS]...": Label("命令 [参数]...", "COMMAND [ARGS]..."),
+}
 
 
 class WrongUse(click.UsageError):
@@ -174,7 +178,7 @@ class _Labelled(click.Command):
         return option
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        pieces = self.collect_usage_pieces(ctx)
+        pieces = [terminal_of(ctx).text(PIECES.get(piece, piece)) for piece in self.collect_usage_pieces(ctx)]
         formatter.write_usage(ctx.command_path, " ".join(pieces), prefix=terminal_of(ctx).text(USAGE))
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -183,7 +187,8 @@ class _Labelled(click.Command):
             formatter.write_text(terminal_of(ctx).text(self.label))
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        records = [record for one in self.get_params(ctx) if (record := one.get_help_record(ctx)) is not None]
+        options = [one for one in self.get_params(ctx) if isinstance(one, click.Option)]
+        records = [record for one in options if (record := one.get_help_record(ctx)) is not None]
         with formatter.section(terminal_of(ctx).text(OPTIONS)):
             formatter.write_dl(records)
 
@@ -223,7 +228,7 @@ class Group(_Labelled, click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            raise WrongUse(_complaint(error), ctx) from error
+            raise WrongUse(Label(f"没有命令 {args[0]}", f"there is no command {args[0]}"), ctx) from error
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

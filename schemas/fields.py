@@ -45,7 +45,7 @@ class Invalid(ValueError):
         self.problem = problem
 
 
-class _Refused(Exception):
+class Refusal(Exception):
     """Raised by a field's check; the schema adds the path and turns it into `Invalid`."""
 
     def __init__(self, zh: str, en: str) -> None:
@@ -89,12 +89,12 @@ class RecordField(marshmallow.fields.Field[Any]):
         self.hint = hint
 
     def check(self, value: Any) -> None:
-        """Accept the value or raise `_Refused`."""
+        """Accept the value or raise `Refusal`."""
         raise NotImplementedError
 
     def check_key(self, key: str) -> None:
         if not _KEY.match(key):
-            raise _Refused(
+            raise Refusal(
                 "键只能含字母、数字、点、横线和下划线", "a key holds letters, digits, dots, dashes and underscores only"
             )
 
@@ -118,7 +118,7 @@ class RecordField(marshmallow.fields.Field[Any]):
     def _check_or_fail(path: str, check: Callable[[], None]) -> None:
         try:
             check()
-        except _Refused as refused:
+        except Refusal as refused:
             raise marshmallow.ValidationError([f"{path}: {refused.problem.en}"]) from refused
 
 
@@ -147,11 +147,11 @@ class Text(RecordField):
 
     def check(self, value: Any) -> None:
         if type(value) is not str:
-            raise _Refused("应为文字", "expected text")
+            raise Refusal("应为文字", "expected text")
         if len(value) > self.most:
-            raise _Refused(f"超过 {self.most} 个字", f"longer than {self.most} characters")
+            raise Refusal(f"超过 {self.most} 个字", f"longer than {self.most} characters")
         if self.pattern and value and not self.pattern.fullmatch(value):
-            raise _Refused("格式不对", "has the wrong form")
+            raise Refusal("格式不对", "has the wrong form")
 
     def warnings(self, text: str) -> list[str]:
         """The words of `avoid` that occur in a text, in their order there."""
@@ -183,7 +183,7 @@ class Choice(RecordField):
 
     def check(self, value: Any) -> None:
         if type(value) is not str or value not in self.options:
-            raise _Refused(f"应为其中之一：{'、'.join(self.options)}", f"expected one of: {', '.join(self.options)}")
+            raise Refusal(f"应为其中之一：{'、'.join(self.options)}", f"expected one of: {', '.join(self.options)}")
 
 
 class Integer(RecordField):
@@ -200,9 +200,9 @@ class Integer(RecordField):
 
     def check(self, value: Any) -> None:
         if type(value) is not int:
-            raise _Refused("应为整数", "expected a whole number")
+            raise Refusal("应为整数", "expected a whole number")
         if not self.least <= value <= self.most:
-            raise _Refused(f"应在 {self.least} 到 {self.most} 之间", f"expected {self.least} to {self.most}")
+            raise Refusal(f"应在 {self.least} 到 {self.most} 之间", f"expected {self.least} to {self.most}")
 
 
 class Money(Integer):
@@ -229,7 +229,7 @@ class Flag(RecordField):
 
     def check(self, value: Any) -> None:
         if type(value) is not bool:
-            raise _Refused("应为是或否", "expected true or false")
+            raise Refusal("应为是或否", "expected true or false")
 
 
 class Date(RecordField):
@@ -239,7 +239,7 @@ class Date(RecordField):
 
     def check(self, value: Any) -> None:
         if type(value) is not str or not _DATE.match(value) or not _in_calendar(value):
-            raise _Refused("日期应写作 2026-11-22", "expected a date like 2026-11-22")
+            raise Refusal("日期应写作 2026-11-22", "expected a date like 2026-11-22")
 
 
 class Moment(RecordField):
@@ -249,7 +249,7 @@ class Moment(RecordField):
 
     def check(self, value: Any) -> None:
         if type(value) is not str or not _MOMENT.match(value) or not _in_calendar(value[:10]):
-            raise _Refused(
+            raise Refusal(
                 "时间应写作 2026-11-22T04:30:45.118Z（UTC）", "expected UTC time like 2026-11-22T04:30:45.118Z"
             )
 
@@ -261,7 +261,7 @@ class Area(RecordField):
 
     def check(self, value: Any) -> None:
         if type(value) is not str or not _AREA.match(value):
-            raise _Refused("区划代码应为 2、4、6、9 或 12 位数字", "expected a division code of 2, 4, 6, 9 or 12 digits")
+            raise Refusal("区划代码应为 2、4、6、9 或 12 位数字", "expected a division code of 2, 4, 6, 9 or 12 digits")
 
 
 class CreditCode(RecordField):
@@ -278,13 +278,13 @@ class CreditCode(RecordField):
 
     def check(self, value: Any) -> None:
         if type(value) is not str or len(value) != 18:
-            raise _Refused("统一社会信用代码应为 18 位", "a unified social credit code has 18 characters")
+            raise Refusal("统一社会信用代码应为 18 位", "a unified social credit code has 18 characters")
         try:
             right = self.check_character(value[:17]) == value[17]
         except ValueError:
             right = False
         if not right:
-            raise _Refused("统一社会信用代码校验位不符", "the credit code's check character does not match")
+            raise Refusal("统一社会信用代码校验位不符", "the credit code's check character does not match")
 
 
 class Ref(RecordField):
@@ -298,7 +298,7 @@ class Ref(RecordField):
 
     def check(self, value: Any) -> None:
         if type(value) is not str or not _RECORD_ID.match(value):
-            raise _Refused("应为记录编号", "expected a record id")
+            raise Refusal("应为记录编号", "expected a record id")
 
 
 class Digest(RecordField):
@@ -308,7 +308,7 @@ class Digest(RecordField):
 
     def check(self, value: Any) -> None:
         if type(value) is not str or not _DIGEST.match(value):
-            raise _Refused("应为 64 位十六进制 SHA-256", "expected a SHA-256 of 64 hexadecimal digits")
+            raise Refusal("应为 64 位十六进制 SHA-256", "expected a SHA-256 of 64 hexadecimal digits")
 
 
 class Point(RecordField):
@@ -320,12 +320,12 @@ class Point(RecordField):
     def check(self, value: Any) -> None:
         whole = isinstance(value, dict) and {"lat", "lon"} <= value.keys() <= {"lat", "lon", "acc", "src"}
         if not whole or type(value["lat"]) is not int or type(value["lon"]) is not int:
-            raise _Refused("位置应有整数 lat、lon（1e-7 度）", "expected whole lat and lon in 1e-7 degree")
+            raise Refusal("位置应有整数 lat、lon（1e-7 度）", "expected whole lat and lon in 1e-7 degree")
         if abs(value["lat"]) > 900_000_000 or abs(value["lon"]) > 1_800_000_000:
-            raise _Refused("经纬度超出范围", "latitude or longitude is out of range")
+            raise Refusal("经纬度超出范围", "latitude or longitude is out of range")
         accuracy, source = value.get("acc", 0), value.get("src", "")
         if type(accuracy) is not int or accuracy < 0 or type(source) is not str:
-            raise _Refused("精度应为整数厘米，来源应为文字", "acc is whole centimetres and src is text")
+            raise Refusal("精度应为整数厘米，来源应为文字", "acc is whole centimetres and src is text")
 
 
 class Rows(RecordField):
@@ -350,7 +350,7 @@ class Workflowed(RecordField):
 
     def check(self, value: Any) -> None:
         if value not in self.statuses:
-            raise _Refused(f"没有状态 {value!r}", f"there is no status {value!r}")
+            raise Refusal(f"没有状态 {value!r}", f"there is no status {value!r}")
 
 
 class Keyed(RecordField):
@@ -366,7 +366,7 @@ class Keyed(RecordField):
     def check_key(self, key: str) -> None:
         super().check_key(key)
         if self.options is not None and key not in self.options:
-            raise _Refused(f"没有选项 {key}", f"there is no option {key}")
+            raise Refusal(f"没有选项 {key}", f"there is no option {key}")
 
 
 class Answers(Keyed):
@@ -382,12 +382,12 @@ class Answers(Keyed):
 
     def check(self, value: Any) -> None:
         if not isinstance(value, dict) or not value or not value.keys() <= self._ALLOWED:
-            raise _Refused(
+            raise Refusal(
                 "答案只含 answer、measured、unit、reason、remark、rows、officers",
                 "an answer holds answer, measured, unit, reason, remark, rows, officers only",
             )
         if "answer" in value and value["answer"] not in ("yes", "no", "na"):
-            raise _Refused("答案应为 yes、no 或 na", "an answer is yes, no or na")
+            raise Refusal("答案应为 yes、no 或 na", "an answer is yes, no or na")
         check_plain(value)
 
 
@@ -399,11 +399,11 @@ class Notes(Keyed):
 
     def check(self, value: Any) -> None:
         if not isinstance(value, dict) or type(value.get("text")) is not str or not value["text"].strip():
-            raise _Refused("记录应有文字 text", "a note needs text")
+            raise Refusal("记录应有文字 text", "a note needs text")
         if not value.keys() <= {"text", "at", "corrects", "item"}:
-            raise _Refused("记录只含 text、at、corrects、item", "a note holds text, at, corrects and item only")
+            raise Refusal("记录只含 text、at、corrects、item", "a note holds text, at, corrects and item only")
         if len(value["text"]) > 10_000:
-            raise _Refused("记录超过 10000 字", "a note is longer than 10000 characters")
+            raise Refusal("记录超过 10000 字", "a note is longer than 10000 characters")
         check_plain(value)
 
 
@@ -415,11 +415,11 @@ class Attachments(Keyed):
 
     def check(self, value: Any) -> None:
         if not isinstance(value, dict) or not {"sha256", "size", "mime"} <= value.keys():
-            raise _Refused("证据应有 sha256、size、mime", "evidence needs sha256, size and mime")
+            raise Refusal("证据应有 sha256、size、mime", "evidence needs sha256, size and mime")
         if type(value["sha256"]) is not str or not _DIGEST.match(value["sha256"]):
-            raise _Refused("证据的 sha256 不是 64 位十六进制", "the sha256 of the evidence is not 64 hexadecimal digits")
+            raise Refusal("证据的 sha256 不是 64 位十六进制", "the sha256 of the evidence is not 64 hexadecimal digits")
         if type(value["size"]) is not int or value["size"] <= 0:
-            raise _Refused("证据的大小应为正整数", "the size of the evidence must be a positive whole number")
+            raise Refusal("证据的大小应为正整数", "the size of the evidence must be a positive whole number")
         check_plain(value)
 
 
@@ -434,9 +434,9 @@ class Signatures(Keyed):
 
     def check(self, value: Any) -> None:
         if not isinstance(value, dict) or not {"name", "content", "at"} <= value.keys():
-            raise _Refused("签字应有 name、content、at", "a signature needs name, content and at")
+            raise Refusal("签字应有 name、content、at", "a signature needs name, content and at")
         if type(value["content"]) is not str or not _DIGEST.match(value["content"]):
-            raise _Refused("签字的 content 不是 SHA-256", "the content of a signature is not a SHA-256")
+            raise Refusal("签字的 content 不是 SHA-256", "the content of a signature is not a SHA-256")
         check_plain(value)
 
 
@@ -452,7 +452,7 @@ class Tags(Keyed):
 
     def check(self, value: Any) -> None:
         if type(value) is not bool:
-            raise _Refused("标签的值应为是或否", "the value of a tag is true or false")
+            raise Refusal("标签的值应为是或否", "the value of a tag is true or false")
 
 
 class Entries(Keyed):
@@ -469,7 +469,7 @@ class Entries(Keyed):
 
     def check(self, value: Any) -> None:
         if type(value) is not dict or not value:
-            raise _Refused("应为非空的对象", "expected an object that is not empty")
+            raise Refusal("应为非空的对象", "expected an object that is not empty")
         check_plain(value)
 
 
@@ -481,7 +481,7 @@ class Captions(Keyed):
 
     def check(self, value: Any) -> None:
         if type(value) is not str or len(value) > 200:
-            raise _Refused("说明应为 200 字以内的文字", "a caption is text of at most 200 characters")
+            raise Refusal("说明应为 200 字以内的文字", "a caption is text of at most 200 characters")
 
 
 def _in_calendar(day: str) -> bool:
@@ -499,10 +499,10 @@ def check_plain(value: Any, depth: int = 0) -> None:
         return
     if kind is int:
         if abs(value) > LARGEST_INTEGER:
-            raise _Refused("整数太大", "a whole number is too large")
+            raise Refusal("整数太大", "a whole number is too large")
         return
     if depth >= 16:
-        raise _Refused("嵌套太深", "the value is nested too deeply")
+        raise Refusal("嵌套太深", "the value is nested too deeply")
     if kind is list:
         for one in value:
             check_plain(one, depth + 1)
@@ -510,19 +510,19 @@ def check_plain(value: Any, depth: int = 0) -> None:
     if kind is dict:
         for key, one in value.items():
             if type(key) is not str or not key.isascii():
-                raise _Refused("键应为 ASCII 文字", "keys must be ASCII text")
+                raise Refusal("键应为 ASCII 文字", "keys must be ASCII text")
             check_plain(one, depth + 1)
         return
     if kind is float:
-        raise _Refused("不允许小数，请写成文字或最小单位的整数", "no fractions: write text or a whole number of the smallest unit")
-    raise _Refused("不是 JSON 值", "not a JSON value")
+        raise Refusal("不允许小数，请写成文字或最小单位的整数", "no fractions: write text or a whole number of the smallest unit")
+    raise Refusal("不是 JSON 值", "not a JSON value")
 
 
 def check_opaque(path: str, value: Any) -> None:
     """Check a value of a field that this version does not know; raises `Invalid` naming the path."""
     try:
         check_plain(value)
-    except _Refused as refused:
+    except Refusal as refused:
         raise Invalid(path, refused.problem) from refused
 
 
@@ -534,6 +534,6 @@ def check_value(field: RecordField, path: str, key: str, value: Any) -> None:
         if value is not None:
             field.check(value)
         elif field.required:
-            raise _Refused("必填", "is required")
-    except _Refused as refused:
+            raise Refusal("必填", "is required")
+    except Refusal as refused:
         raise Invalid(path, refused.problem) from refused

@@ -134,7 +134,7 @@ class Sequencer:
             self._last_own = arrival
         record = self._record(change.record)
         stamp, skewed = clock.effective(change.hlc, self.now)
-        rights = arrival.rights(clock.wall_ms(stamp))
+        rights = arrival.rights(self.now if skewed else clock.wall_ms(stamp))
         schema = self.registry.get(change.kind)
         disposition = arrival.refused or dispose(change, schema, record.state, rights, self._facts)
         entry = Entry(change, disposition.status, disposition.reason, rights.role, stamp if skewed else "")
@@ -164,9 +164,10 @@ class Sequencer:
         ))  # fmt: skip
         self._data.append(change.hash)
         self._new[id] = entry
-        for written in change.set.values():
-            for parent in written["parents"]:
-                self._names(parent, id)
+        if change.replaces:
+            for written in change.set.values():
+                for parent in written["parents"]:
+                    self._names(parent, id)
         for target in change.targets:
             self._names(target, id)
 
@@ -218,10 +219,9 @@ class Sequencer:
 
     def _connected_by(self, change: Change) -> set[str]:
         """The records that a change ties to its own: by merging, or by a decision on a change kept under another."""
-        decision = change.decision or {}
-        if decision.get("do") == "merge":
-            return {decision["other"]}
         found = {kept.record for kept in journal.known(self.conn, change.targets).values()}
+        if change.decision is not None and change.decision["do"] == "merge":
+            found.add(change.decision["other"])
         found |= {self._new[id].change.record for id in change.targets if id in self._new}
         if change.id in self._early:
             found |= journal.deciding(self.conn, change.id)
@@ -236,7 +236,7 @@ class Sequencer:
             if not record.touched or state is None or root in self._merged_away:
                 continue
             schema = self.registry.get(state.kind)
-            if schema is None or not any(len(values) > 1 for values in state.live.values()):
+            if schema is None or state.plain:
                 continue
             values = settle(state, schema)
             if values:
@@ -285,7 +285,7 @@ class Sequencer:
             bucket = self._bucket(root, state, schema)
             content = state.dump()
             writes.append(states.Write(root, state.kind, state.rev, checksum(content), content, bucket))
-            if state.parked or any(len(values) > 1 for values in state.live.values()) or "_deleted" in state.live:
+            if not state.plain:
                 merge_of = schema.merge_of if schema is not None else _as_scalar
                 found.extend((c, state.kind, bucket) for c in conflicts_of(state, merge_of))
         for member, root in self._merged_away.items():

@@ -7,8 +7,10 @@ requests that are under way.
 
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,15 +52,37 @@ def serve(settings: Settings, listening: Listening, ready: Callable[[list[str]],
     Raises NotReady where no server was set up, Refused where another one is running under the same PID file. A
     database of an older program is brought up to date first.
     """
-    _refuse_second(listening.pid_file)
     house = open_instance(settings)
     _ = house.epoch  # raises NotReady
-    if migrations.pending(house.database):
-        migrations.upgrade(house.database)
-    with house.database.write() as conn:
-        house.projections.create(conn)
-    house.close()
-    _Application(settings, listening, ready).run()
+    _refuse_second(listening.pid_file)
+    with _serving(settings, fcntl.LOCK_SH):  # the workers inherit it, so it lasts until the last of them is gone
+        if migrations.pending(house.database):
+            migrations.upgrade(house.database)
+        with house.database.write() as conn:
+            house.projections.create(conn)
+        house.close()
+        _Application(settings, listening, ready).run()
+
+
+@contextmanager
+def alone(settings: Settings) -> Iterator[None]:
+    """For work on a server that must not be running, such as a restore. Raises Refused where it is."""
+    settings.data.mkdir(parents=True, exist_ok=True)
+    with _serving(settings, fcntl.LOCK_EX):
+        yield
+
+
+@contextmanager
+def _serving(settings: Settings, mode: int) -> Iterator[None]:
+    with open(settings.data / "serving.lock", "w") as lock:
+        try:
+            fcntl.flock(lock, mode | fcntl.LOCK_NB)
+        except BlockingIOError as busy:
+            detail = Label(
+                "服务器正在运行（或正在恢复），请先停止", "the server is running (or being restored); stop it first"
+            )
+            raise Refused(detail=detail) from busy
+        yield
 
 
 class _Application(BaseApplication):  # type: ignore[misc]  # gunicorn is not typed
@@ -128,4 +152,3 @@ def _alive(process: int) -> bool:
     except PermissionError:
         pass  # somebody else's, and alive
     return True
-

@@ -187,7 +187,15 @@ def _records(house: Instance, conn: Connection) -> Found:
 
 def _folded(house: Instance, conn: Connection, batch: list[states.Stored]) -> Found:
     """These records against the fold of everything that was kept of them and of what was merged with them."""
-    merged = fold(journal.entries(conn, journal.connected(conn, [one.record for one in batch])))
+    try:
+        merged = fold(journal.entries(conn, journal.connected(conn, [one.record for one in batch])))
+    except (ValueError, KeyError, TypeError, AttributeError):  # what was altered may be no change at all any more
+        if len(batch) == 1:
+            yield _finding("records", batch[0].record, "其变更无法读取", "its changes cannot be read")
+            return
+        for one in batch:
+            yield from _folded(house, conn, [one])
+        return
     known: dict[str, set[tuple[str, tuple[str, ...]]]] = {}
     for row in conflicts.of_records(conn, [one.record for one in batch]):
         if row.status != "resolved":
@@ -248,7 +256,7 @@ def _same_rows(house: Instance, conn: Connection, other: Connection, kind: str) 
     for one, should in zip_longest(stored, made):
         if one != should:
             record = str((one or should or {}).get("record"))
-            zh, en = f"{kind} 列表从这里起与记录不符，请运行 rebuild", f"the list of {kind} is wrong from here: run rebuild"
+            zh, en = f"{kind} 列表从此与记录不符，请运行 rebuild", f"{kind}: wrong from here, run rebuild"
             yield _finding("projections", record, zh, en)
             return
         yield 1

@@ -11,6 +11,7 @@ Every verb may be repeated: an answer that was lost on the way is asked for agai
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Literal, NamedTuple, Protocol
@@ -25,6 +26,7 @@ from sync.core.fold import Status, checksum
 Role = Literal["original", "preview", "thumbnail"]
 
 _PUT = b'"put":'
+_DELETED = f'"{DELETED}":'.encode()
 
 
 # ---- greeting and enrolling --------------------------------------------------------------------------------
@@ -193,18 +195,11 @@ class PullRequest(NamedTuple):
         return orjson.dumps(asked)
 
 
-class Put(NamedTuple):
-    """A record as merged, in a bucket. `content` is the exact bytes of its `State`, `sum` their checksum."""
+Put = tuple[str, str, int, bytes, int, bool]
+"""A record as merged: id, kind, revision, the exact bytes of its `State`, their checksum, whether it `is_special`.
 
-    id: str
-    kind: str
-    rev: int
-    content: bytes
-    sum: int
-    special: bool
-    bucket: str
-    position: int
-    members: tuple[str, ...] = ()
+A plain tuple, because thousands of them go straight into a table.
+"""
 
 
 class Gone(NamedTuple):
@@ -212,7 +207,6 @@ class Gone(NamedTuple):
 
     id: str
     bucket: str
-    position: int
     why: str = "moved"
     into: str = ""
 
@@ -231,6 +225,8 @@ class Page:
     heads     bucket → its newest position
     granted   buckets that the reader had no cursor for; `revoked` those that are no longer his
     sums      only where `more` is false: bucket → (number of records, sum of their checksums)
+    puts      bucket → the records that came or changed; `members` root → the records merged into it, of those with any
+    positions bucket → the last position in this page
     """
 
     epoch: str
@@ -241,9 +237,16 @@ class Page:
     cursors: Mapping[str, str]
     more: bool
     sums: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    puts: Sequence[Put] = ()
+    puts: Mapping[str, Sequence[Put]] = field(default_factory=dict)
     gones: Sequence[Gone] = ()
+    members: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    positions: Mapping[str, int] = field(default_factory=dict)
     log: Consistency | None = None
+
+    @property
+    def records(self) -> int:
+        """How many records came or changed."""
+        return sum(map(len, self.puts.values()))
 
     @classmethod
     def read(cls, lines: Iterable[bytes]) -> Page:
@@ -253,15 +256,25 @@ class Page:
         """
         head: dict[str, Any] | None = None
         end: dict[str, Any] | None = None
-        puts: list[Put] = []
+        puts: defaultdict[str, list[Put]] = defaultdict(list)
         gones: list[Gone] = []
+        members: dict[str, Sequence[str]] = {}
+        positions: dict[str, int] = {}
         try:
             for line in lines:
                 item = orjson.loads(line)
+                if "b" in item:
+                    positions[item["b"]] = item["q"]
                 if "put" in item:
-                    puts.append(_put(item["b"], item["q"], item["put"], line))
+                    state = item["put"]
+                    content = line[line.index(_PUT) + len(_PUT) : -1]  # in a text the quotes would be escaped
+                    puts[item["b"]].append(
+                        (state["id"], state["kind"], state["rev"], content, checksum(content), is_special(content))
+                    )
+                    if "members" in state:
+                        members[state["id"]] = state["members"]
                 elif "gone" in item:
-                    gones.append(Gone(item["gone"], item["b"], item["q"], item.get("why", ""), item.get("into", "")))
+                    gones.append(Gone(item["gone"], item["b"], item.get("why", ""), item.get("into", "")))
                 elif "head" in item:
                     head = item["head"]
                 elif "end" in item:
@@ -279,31 +292,22 @@ class Page:
                 sums={bucket: (count, total) for bucket, (count, total) in end.get("sums", {}).items()},
                 puts=puts,
                 gones=gones,
+                members=members,
+                positions=positions,
                 log=_consistency(end.get("log")),
             )
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
             raise Unavailable(detail=f"a page that cannot be read: {error!r}") from error
 
 
-def _put(bucket: str, position: int, state: dict[str, Any], line: bytes) -> Put:
-    content = line[line.index(_PUT) + len(_PUT) : line.rindex(b"}")]
-    return Put(
-        state["id"],
-        state["kind"],
-        state["rev"],
-        content,
-        checksum(content),
-        is_special(state),
-        bucket,
-        position,
-        tuple(state.get("members", ())),
-    )
+def is_special(content: bytes) -> bool:
+    """Whether the bytes of a state may hold a conflict, a deletion or waiting changes: more than a value per path.
 
-
-def is_special(state: Mapping[str, Any]) -> bool:
-    """Whether a decoded state may hold a conflict, a deletion or waiting changes: more than a value per path."""
-    live = state["live"]
-    return "parked" in state or DELETED in live or max(map(len, live.values()), default=0) > 1
+    May be true for nothing (a text or table that looks like it), never false for something. This runs for every record
+    that is pulled, so it looks at the bytes: a second value of a path is another `[index, value]` behind the first.
+    """
+    live = content.index(b'"id":"')  # before it are only the acts
+    return content.find(b"],[", live) >= 0 or b'"parked":' in content or _DELETED in content
 
 
 def _consistency(told: Mapping[str, Any] | None) -> Consistency | None:

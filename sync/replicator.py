@@ -385,7 +385,7 @@ class Replicator:
             note = page.log.checkpoint
             newest = receipts.extended(known, receipts.opened(note, self.trusted), page.log.proof)
         applied = self.replica.apply(page, newest, note)
-        self.report.pulled += len(page.puts)
+        self.report.pulled += page.records
         self.report.removed += len(page.gones)
         done = self.report.pulled + self.report.removed
         self._totals["pulling"] = done + applied.behind

@@ -68,7 +68,7 @@ class SealedFiles:
         :raises EmptyFile: the stream holds no byte (`name` is for the message)
         :raises DiskFull: nothing was kept
         """
-        with _telling_disk_full(self.folder):
+        with telling_disk_full(self.folder):
             make_folder(self.folder)
             temporary = self.folder / f"{_NEW}{secrets.token_hex(8)}"
             try:
@@ -237,7 +237,7 @@ def replace_file(path: Path, content: bytes) -> None:
     :raises DiskFull: the old file is still there
     """
     temporary = path.with_name(f"{_NEW}{path.name}-{secrets.token_hex(4)}")
-    with _telling_disk_full(path.parent):
+    with telling_disk_full(path.parent):
         make_folder(path.parent)
         try:
             with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
@@ -268,7 +268,7 @@ def require_space(folder: Path, needed: int) -> None:
 
 
 @contextlib.contextmanager
-def _telling_disk_full(folder: Path) -> Iterator[None]:
+def telling_disk_full(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

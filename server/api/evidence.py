@@ -108,7 +108,8 @@ def fetch(name: str) -> Response:
     if width is not None:
         path = imaging.thumbnail(path, house.settings.derived, name, width)
     media_type = "image/jpeg" if width else blob.mime if blob.mime in SHOWN else "application/octet-stream"
-    response = send_file(path, mimetype=media_type, conditional=True, etag=f"{name}-{width}" if width else name)
+    tag = f"{name}-{width}" if width else name
+    response = send_file(path.absolute(), mimetype=media_type, conditional=True, etag=tag)
     response.headers["Content-Disposition"] = "inline" if media_type in SHOWN else "attachment"
     response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
     response.cache_control.private = True

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from typing import Any
+from typing import IO, Any
 
 import zstandard
 from flask import Response, request, send_file
@@ -110,14 +109,16 @@ def snapshot(bucket: str) -> Response:
     if not door.scope().covers(bucket):
         raise NotFound(what=bucket)
     built = snapshots.build(house.database, house.settings.snapshots, bucket, house.epoch)
-    packed = "Range" not in request.headers and door.accepted_encoding() == "zstd"
-    digest = built.digest.hex()
-    if packed and request.method == "GET" and f'"{digest}-zstd"' not in request.headers.get("If-None-Match", ""):
-        response = Response(_packed_file(os.fspath(built.path)), mimetype=SQLITE)
+    path, digest = built.path.absolute(), built.digest.hex()
+    if "Range" not in request.headers and door.accepted_encoding() == "zstd":
+        file = open(path, "rb")  # noqa: SIM115  now, for a newer snapshot may take its place; closed when it is sent
+        response = Response(_packed(file), mimetype=SQLITE)
+        response.call_on_close(file.close)
         response.content_encoding = "zstd"
         response.set_etag(f"{digest}-zstd")
+        response.make_conditional(request)
     else:
-        response = send_file(built.path, mimetype=SQLITE, conditional=True, etag=f"{digest}-zstd" if packed else digest)
+        response = send_file(path, mimetype=SQLITE, conditional=True, etag=digest)
     response.headers["Repr-Digest"] = built.repr_digest
     response.vary.add("Accept-Encoding")
     return response
@@ -157,6 +158,5 @@ def _pull_request(wanted: Any, most: int) -> dict[str, Any]:
     return {**wanted, "limit_bytes": min(limit, most)}
 
 
-def _packed_file(path: str) -> Iterator[bytes]:
-    with open(path, "rb") as file:
-        yield from zstandard.ZstdCompressor(level=door.LEVEL).read_to_iter(file, write_size=_STREAMED)
+def _packed(file: IO[bytes]) -> Iterator[bytes]:
+    yield from zstandard.ZstdCompressor(level=door.LEVEL).read_to_iter(file, write_size=_STREAMED)

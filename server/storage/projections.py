@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from sqlalchemy import BigInteger, Boolean, Column, Connection, Index, MetaData, Table, Text, select
 
-from schemas.base import DELETED, RecordSchema
+from schemas.base import RecordSchema
 from schemas.registry import Registry
 from server.storage import states
 from server.storage.database import Bulk
@@ -104,15 +104,21 @@ class Projections:
         return table
 
     def _row(self, state: State) -> tuple[Any, ...]:
-        live, unclear = state.live, list[str]()
-        if any(len(values) > 1 for values in live.values()):
-            schema = self._registry[state.kind]
-            unclear = contested(state, schema.merge_of)
-            shown = {path: v for path, v in values_of(state, schema.merge_of).items() if path not in unclear}
-        else:
-            shown = {path: value for path, values in live.items() for value in values.values()}
-        row: list[Any] = [state.record, state.rev, DELETED in live and deleted(state), orjson.dumps(unclear).decode()]
+        if not state.plain:
+            return self._unclear_row(state)
+        row: list[Any] = [state.record, state.rev, False, "[]"]
+        live = state.live
         for name, holds in self._columns[state.kind]:
-            value = shown.get(name)
+            value = None
+            if name in live:
+                (value,) = live[name].values()
             row.append(value if type(value) is holds else None)  # staff may have admitted a value of another type
         return tuple(row)
+
+    def _unclear_row(self, state: State) -> tuple[Any, ...]:
+        """The row of a record where something may be contested."""
+        merge_of = self._registry[state.kind].merge_of
+        unclear = contested(state, merge_of)
+        shown = {path: value for path, value in values_of(state, merge_of).items() if path not in unclear}
+        values = (shown.get(name) if type(shown.get(name)) is holds else None for name, holds in self._columns[state.kind])
+        return (state.record, state.rev, deleted(state), orjson.dumps(unclear).decode(), *values)

@@ -89,15 +89,18 @@ class State:
         acts = self.acts
         order = sorted(acts) if len(acts) > 1 else list(acts)
         index = {change: i for i, change in enumerate(order)}
+        live: dict[str, list[list[Any]]] = {}
+        for path, values in self.live.items():
+            if len(values) == 1:
+                ((change, value),) = values.items()
+                live[path] = [[index[change], value]]
+            else:
+                live[path] = [[index[change], values[change]] for change in sorted(values)]
         body: dict[str, Any] = {
             "acts": [[c, acts[c].hlc, acts[c].by, acts[c].role] for c in order],
             "id": self.record,
             "kind": self.kind,
-            "live": (
-                {path: [[0, v] for v in values.values()] for path, values in self.live.items()}
-                if len(order) == 1
-                else {path: [[index[c], values[c]] for c in sorted(values)] for path, values in self.live.items()}
-            ),
+            "live": live,
             "rev": self.rev,
         }
         if self.members:
@@ -122,6 +125,13 @@ class State:
         state.members = tuple(body.get("members", ()))
         state.parked = tuple(Parked(p[0], p[1], tuple(p[2]), tuple(p[3])) for p in body.get("parked", ()))
         return state
+
+    @property
+    def plain(self) -> bool:
+        """Whether nothing about the record could be contested: one value everywhere, nothing waiting, not deleted."""
+        if self.parked or DELETED in self.live:
+            return False
+        return len(self.acts) == 1 or all(len(values) == 1 for values in self.live.values())
 
     def ids(self, path: str) -> list[str]:
         """The change ids whose values are live on a path: what a person who looks at it sees and replaces."""
@@ -176,7 +186,7 @@ def absorb(state: State, entry: Entry) -> State | None:
     if entry.status != "accepted" or change.decision is not None:
         return None
     id, written, live = change.id, change.set, state.live
-    replaced = [(path, parent) for path, one in written.items() for parent in one["parents"]]
+    replaced = [(path, p) for path, one in written.items() for p in one["parents"]] if change.replaces else []
     if any(parent not in live.get(path, ()) for path, parent in replaced):
         return None
     for path, parent in replaced:

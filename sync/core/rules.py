@@ -103,13 +103,12 @@ def _park(reason: str, field: str, detail: Label) -> Disposition:
 
 
 def _check_values(change: Change, schema: type[RecordSchema]) -> Disposition | None:
-    check = schema.check_path
     try:
-        for path, written in change.set.items():
-            if not check(path, written["value"]) and change.schema <= schema.version:
-                return _quarantine("unknown-field", path, Label("没有这个字段", "there is no such field"))
+        unknown = schema.check_written(change.set)
     except Invalid as invalid:
         return _quarantine("invalid-field", invalid.path, invalid.problem)
+    if unknown is not None and change.schema <= schema.version:
+        return _quarantine("unknown-field", unknown, Label("没有这个字段", "there is no such field"))
     return None
 
 

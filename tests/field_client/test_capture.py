@@ -161,7 +161,7 @@ def test_zero_bytes_are_refused_and_nothing_is_written(tablet: Tablet) -> None:
 def test_without_a_record_or_without_a_file_nothing_happens(tablet: Tablet, photo: Path, tmp_path: Path) -> None:
     with pytest.raises(NotFound):
         capture(tablet, "nobody", photo)
-    with pytest.raises(NotFound):
+    with pytest.raises(Refused):
         capture(tablet, hazard(tablet), tmp_path / "nothing.jpg")
     assert strays(tablet) == []
 

@@ -238,6 +238,7 @@ def test_a_row_that_fits_two_institutions_asks_for_a_merge(house: Instance, tmp_
     assert len(made.bad) == 1 and all(record in made.bad[0].problem.zh for record in records)
 
 
+@pytest.mark.slow
 def test_the_whole_province_goes_in_and_a_second_time_changes_nothing(house: Instance, tmp_path: Path) -> None:
     demo.write_csv(tmp_path / "roster.csv")
     reading = roster.read(tmp_path / "roster.csv", Institution)

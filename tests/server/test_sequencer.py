@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from server import decisions
@@ -42,6 +42,7 @@ def open_conflicts(county: County) -> list[tuple[str, str]]:
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(seed=361)  # a merge that was withdrawn, under another record, before it arrived
 @given(seed=st.integers(0, 2**32))
 def test_whatever_arrives_in_whatever_batches_the_server_holds_the_fold_of_its_log(
     seed: int, tmp_path_factory: Any

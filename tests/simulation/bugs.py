@@ -24,6 +24,7 @@ from tests.simulation.peers import (
     Page,
     PushAnswer,
     Server,
+    State,
     Tablet,
 )
 
@@ -367,7 +368,11 @@ class NumberReuseIgnored(Server):
 
     def acknowledge(self, change: Change) -> Acknowledgement:
         known = change["id"] in self.log and change["record"] in self.history.roots
-        return super().acknowledge(change) if known else Acknowledgement(change["id"], "accepted", 0, 0, 0)
+        return super().acknowledge(change) if known else unstored(change, "accepted")
+
+
+def unstored(change: Change, status: Status) -> Acknowledgement:
+    return Acknowledgement(change["id"], status, change["record"], rev=0, bucket=0, position=0)
 
 
 class MergedAwayDropped(Server):
@@ -379,7 +384,7 @@ class MergedAwayDropped(Server):
 
     def acknowledge(self, change: Change) -> Acknowledgement:
         known = change["id"] in self.log
-        return super().acknowledge(change) if known else Acknowledgement(change["id"], "accepted", 0, 0, 0)
+        return super().acknowledge(change) if known else unstored(change, "accepted")
 
 
 class ParkedDropped(Server):
@@ -391,7 +396,7 @@ class ParkedDropped(Server):
 
     def acknowledge(self, change: Change) -> Acknowledgement:
         known = change["id"] in self.log
-        return super().acknowledge(change) if known else Acknowledgement(change["id"], "parked", 0, 0, 0)
+        return super().acknowledge(change) if known else unstored(change, "parked")
 
 
 class ParkedRefused(Server):
@@ -473,6 +478,22 @@ class MergedAwayStays(Server):
             del self.feeds[bucket].rows[root]
 
 
+class OwnRecordOnly(Server):
+    """A decision is published on its own record, not on those of the changes that it names."""
+
+    def differs(self, root: str, old: History) -> bool:
+        return old.classes.get(root) != self.history.classes[root]
+
+
+class ClosingUnpublished(Server):
+    """A tablet is not told that a decision on another record has closed its parked change."""
+
+    def differs(self, root: str, old: History) -> bool:
+        return (
+            old.classes.get(root) != self.history.classes[root] or old.live[root] != self.history.live[root]
+        )
+
+
 class RevStartsAgain(Server):
     """A record that comes out of a merge counts its revisions on from where it had gone in."""
 
@@ -496,7 +517,7 @@ class AcknowledgedByNumber(Tablet):
         for id, envelope in list(self.queued.items()):
             if envelope.replica == self.replica and envelope.n <= answer.high:
                 del self.queued[id]
-                self.acknowledged[id] = (envelope, Acknowledgement(id, "accepted", 0, 0, 0))
+                self.acknowledged[id] = (envelope, unstored(envelope.change, "accepted"))
 
 
 class DroppedOnAcknowledgement(Tablet):
@@ -511,6 +532,13 @@ class SettledOnAnyPage(Tablet):
 
     def left_scope(self, acknowledgement: Acknowledgement, page: Page) -> bool:
         return super().left_scope(acknowledgement, page._replace(complete=True))
+
+
+class SettledByOldRoot(Tablet):
+    """A change counts as contained in a state of its former root, although the two have come apart."""
+
+    def looked_up(self, change: Change, acknowledgement: Acknowledgement) -> str:
+        return acknowledgement.root
 
 
 class SettledByStateOnly(Tablet):
@@ -616,6 +644,19 @@ class OldestStateWins(Tablet):
             super().apply(item)
 
 
+class OldClaimReturns(Tablet):
+    """A record that came out of a merge and left our scope is shown as it was inside the merge."""
+
+    def roots(self) -> dict[str, str]:
+        oldest_first = sorted(self.pulled.values(), key=lambda state: state.rev)
+        return {member: state.root for state in oldest_first for member in state.members}
+
+    def take_over(self, state: State) -> None:
+        for absorbed in state.members - {state.root}:
+            self.pulled.pop(absorbed, None)
+            self.sources.pop(absorbed, None)
+
+
 BUGS: dict[str, Bug] = {
     "lww": Bug(3, 0, history=NewestClockWins),
     "last_push_wins": Bug(3, 0, history=LastPushWins),
@@ -654,10 +695,13 @@ BUGS: dict[str, Bug] = {
     "no_floor": Bug(40, 3, server=NoFloor),
     "no_bootstrap_floor": Bug(5, 0, server=FloorWithoutBeginning),
     "merged_away_stays": Bug(40, 0, server=MergedAwayStays),
+    "own_record_only": Bug(5, 0, server=OwnRecordOnly),
+    "closing_unpublished": Bug(5, 0, server=ClosingUnpublished),
     "rev_starts_again": Bug(100, 7, server=RevStartsAgain),
     "ack_by_number": Bug(20, 1, tablet=AcknowledgedByNumber),
     "drop_on_ack": Bug(3, 0, tablet=DroppedOnAcknowledgement),
     "settle_on_page": Bug(20, 2, tablet=SettledOnAnyPage),
+    "settle_by_old_root": Bug(5, 0, tablet=SettledByOldRoot),
     "settle_by_state_only": Bug(5, 0, tablet=SettledByStateOnly),
     "cursor_first": Bug(10, 1, tablet=CursorFirst),
     "remove_wipes": Bug(5, 0, tablet=RemoveWipes),
@@ -667,5 +711,6 @@ BUGS: dict[str, Bug] = {
     "rebase_on_push": Bug(3, 0, tablet=RebasedOnPush),
     "states_outlive_epoch": Bug(40, 0, tablet=StatesOutliveEpoch),
     "nothing_offered_again": Bug(40, 0, tablet=NothingOfferedAgain),
+    "old_claim_returns": Bug(6000, 1014, tablet=OldClaimReturns),
     "oldest_state_wins": Bug(3, 0, tablet=OldestStateWins),
 }

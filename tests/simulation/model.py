@@ -80,12 +80,7 @@ def conflicts(entries: Iterable[Entry]) -> dict[str, dict[str, str]]:
 
 def waiting(entries: Iterable[Entry]) -> set[str]:
     """Parked and quarantined changes that nobody has admitted, closed or withdrawn yet."""
-    history = History(entries)
-    return {
-        id
-        for id, status in history.status.items()
-        if status != "accepted" and not any(history.named_by(id, do) for do in ("admit", "close", "withdraw"))
-    }
+    return set().union(*History(entries).waiting.values())
 
 
 class History:
@@ -200,6 +195,17 @@ class History:
         return id in self.changes and self.roots[self.changes[id]["record"]] == self.roots[change["record"]]
 
     # --- what people are told
+
+    @cached_property
+    def waiting(self) -> dict[str, frozenset[str]]:
+        """root → its changes that still ask for a person"""
+        waiting: dict[str, frozenset[str]] = dict.fromkeys(self.classes, frozenset())
+        for id, status in self.status.items():
+            if status != "accepted" and not any(
+                self.named_by(id, do) for do in ("admit", "close", "withdraw")
+            ):
+                waiting[self.roots[self.changes[id]["record"]]] |= {id}
+        return waiting
 
     def is_deleted(self, root: str) -> bool:
         return hidden(self.live[root])
@@ -328,6 +334,7 @@ def random_history(
     writers: int = 3,
     lost: float = 0.08,
     short_ids: bool = False,
+    sloppy: bool = False,
     rings: bool = False,
     kind: str = "inspection",
 ) -> list[Entry]:
@@ -336,10 +343,14 @@ def random_history(
     changes    how many acts are written; a `lost` share of them never arrives and is not in the result
     records    how many records they are about; fewer means more concurrency on each
     short_ids  "c07" and "r2" instead of UUIDv7 text. Neither says which change came first: clocks are wrong
+    sloppy     also write what no tablet of ours does, though it has a meaning: parents named twice,
+               increments that name parents, a deletion that is not a {seen, reason}
     rings      also let some decisions and parents name each other in a ring, as no honest writer can
     """
     author = _Authors(rng, records, writers, short_ids, kind, changes)
     entries = [author.act() for _ in range(changes)]
+    if sloppy:
+        _write_sloppily(rng, entries)
     if rings:
         _tie_rings(rng, entries)
     arrived = [entry for entry in entries if rng.random() >= lost]
@@ -525,6 +536,19 @@ class _Authors:
             case "note" | "attachment":
                 return {"text": f"巡查 {rng.randrange(100)}"}
         return False if path == DELETED else rng.choice((0, 1, True, "1", None, "消防通道", ["a", {"b": 1}]))
+
+
+def _write_sloppily(rng: Random, entries: list[Entry]) -> None:
+    """Spoil some changes in ways that a reader must bear. Works in place."""
+    for change, _ in entries:
+        for path, written in change["set"].items():
+            if merge_type(path) == "counter":
+                same = [one["id"] for one, _ in entries if path in one["set"] and one is not change]
+                written["parents"] = sorted(rng.sample(same, min(len(same), rng.randrange(3))))
+            if path == DELETED and rng.random() < 0.3:
+                written["value"] = rng.choice((True, None, "gone", []))
+            if rng.random() < 0.2:
+                written["parents"] = sorted(written["parents"] * 2)
 
 
 def _tie_rings(rng: Random, entries: list[Entry]) -> None:

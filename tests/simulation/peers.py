@@ -42,6 +42,7 @@ class Acknowledgement(NamedTuple):
 
     id: str
     status: Status
+    root: str
     rev: int
     bucket: int
     position: int
@@ -63,6 +64,7 @@ class State(NamedTuple):
     deleted: bool
     conflicts: dict[str, str]
     readings: dict[str, Any]
+    waiting: frozenset[str]
 
 
 class Item(NamedTuple):
@@ -85,8 +87,8 @@ class Page(NamedTuple):
     items: list[Item]
     cursors: dict[int, Cursor]
     complete: bool
-    checksums: dict[int, frozenset[tuple[str, int]]]
-    """bucket → (root, rev) of every record in it"""
+    contents: dict[int, dict[str, State]]
+    """bucket → root → state: what a checksum over the bucket stands for, in full. Only in complete pages."""
 
 
 class NewEpoch(NamedTuple):
@@ -139,6 +141,8 @@ class Server:
         self.placed: dict[str, int] = {}
         self.feeds = [Feed() for _ in range(buckets)]
         self.history = history_type(())
+        self.states: dict[str, State] = {}
+        """root → state, as far as it was asked for since anything changed"""
 
     def copy(self) -> Server:
         """A backup. Changes are immutable, so the log's entries are shared."""
@@ -196,22 +200,31 @@ class Server:
     def acknowledge(self, change: Change) -> Acknowledgement:
         root = self.root_of(change["record"])
         bucket = self.placed[root]
+        position, _ = self.feeds[bucket].rows[root]
         return Acknowledgement(
-            change["id"], self.log[change["id"]][1], self.revs[root], bucket, self.feeds[bucket].rows[root][0]
+            change["id"], self.log[change["id"]][1], root, self.revs[root], bucket, position
         )
 
     # --- publishing
 
     def _show(self, new: History, touched: str) -> None:
         """Replace the fold, and publish every record that changed by it and the record that was touched."""
-        old, self.history = self.history, new
+        old, self.history, self.states = self.history, new, {}
         for root in [root for root in self.placed if root not in new.classes]:
             self._remove(root)
         revs = dict(self.revs)
         for root, members in new.classes.items():
-            same = old.classes.get(root) == members and old.live[root] == new.live[root]
-            if not same or touched in members:
+            if touched in members or self.differs(root, old):
                 self._publish(root, self.next_rev(members, old, revs))
+
+    def differs(self, root: str, old: History) -> bool:
+        """Whether a record came out different: a decision on one record can change what another shows."""
+        new = self.history
+        return (
+            old.classes.get(root) != new.classes[root]
+            or old.live[root] != new.live[root]
+            or old.waiting[root] != new.waiting[root]
+        )
 
     def next_rev(self, members: frozenset[str], old: History, revs: Mapping[str, int]) -> int:
         """One more than any state that ever showed one of the members: no tablet takes an old one for new."""
@@ -226,6 +239,7 @@ class Server:
             self._remove(root)
         self.placed[root] = bucket
         self.feeds[bucket].add(root, here=True)
+        self.states.pop(root, None)
 
     def _remove(self, root: str) -> None:
         self.feeds[self.placed.pop(root)].add(root, here=False)
@@ -269,8 +283,9 @@ class Server:
         for bucket, position, root, here in rows[:limit]:
             items.append(Item(bucket, position, root, self.state(root) if here else None))
             after[bucket] = after[bucket]._replace(position=position)
-        checksums = {bucket: self._checksum(bucket) for bucket in cursors}
-        return Page(items, after, len(rows) <= limit, checksums)
+        complete = len(rows) <= limit
+        contents = {bucket: self._contents(bucket) for bucket in cursors} if complete else {}
+        return Page(items, after, complete, contents)
 
     def _begun(self, bucket: int, cursor: Cursor) -> Cursor:
         return Cursor(0, self.feeds[bucket].floor) if cursor.position == 0 else cursor
@@ -285,25 +300,26 @@ class Server:
         return sorted((at, root, here) for root, (at, here) in rows.items() if at > position)
 
     def state(self, root: str) -> State:
-        history = self.history
-        live = {path: values for path, values in history.live[root].items() if values}
-        readings = {
-            path: history.reading(root, path) for path in live if merge_type(path) in ("counter", "tag")
-        }
-        return State(
-            root,
-            self.revs[root],
-            history.classes[root],
-            live,
-            history.is_deleted(root),
-            history.conflicts(root),
-            readings,
-        )
+        if root not in self.states:
+            history, live = self.history, {path: ids for path, ids in self.history.live[root].items() if ids}
+            self.states[root] = State(
+                root=root,
+                rev=self.revs[root],
+                members=history.classes[root],
+                live=live,
+                deleted=history.is_deleted(root),
+                conflicts=history.conflicts(root),
+                readings={
+                    path: history.reading(root, path)
+                    for path in live
+                    if merge_type(path) in ("counter", "tag")
+                },
+                waiting=history.waiting[root],
+            )
+        return self.states[root]
 
-    def _checksum(self, bucket: int) -> frozenset[tuple[str, int]]:
-        return frozenset(
-            (root, self.revs[root]) for root, (_, here) in self.feeds[bucket].rows.items() if here
-        )
+    def _contents(self, bucket: int) -> dict[str, State]:
+        return {root: self.state(root) for root, (_, here) in self.feeds[bucket].rows.items() if here}
 
 
 class Tablet:
@@ -331,9 +347,8 @@ class Tablet:
     # --- what is shown
 
     def roots(self) -> dict[str, str]:
-        """record → root of the newest pulled state that shows it"""
-        oldest_first = sorted(self.pulled.values(), key=lambda state: state.rev)
-        return {member: state.root for state in oldest_first for member in state.members}
+        """record → root of the pulled state that shows it"""
+        return {member: state.root for state in self.pulled.values() for member in state.members}
 
     def pending(self) -> list[Change]:
         """Own changes that no pulled state is known to contain."""
@@ -458,11 +473,17 @@ class Tablet:
         if state is None:
             self.leave(item.root, item.bucket)
             return
-        for absorbed in state.members - {item.root}:
-            self.pulled.pop(absorbed, None)
-            self.sources.pop(absorbed, None)
+        self.take_over(state)
         self.pulled[item.root] = state
         self.sources[item.root] = self.sources.get(item.root, frozenset()) | {item.bucket}
+
+    def take_over(self, state: State) -> None:
+        """No older state shows a member of this one any more, not even after this one has left our scope."""
+        for root, older in list(self.pulled.items()):
+            if root != state.root and root in state.members:
+                del self.pulled[root], self.sources[root]
+            elif root != state.root and older.members & state.members:
+                self.pulled[root] = older._replace(members=older.members - state.members)
 
     def leave(self, root: str, bucket: int) -> None:
         """Drop the record unless another bucket of ours still holds it."""
@@ -478,20 +499,23 @@ class Tablet:
         self.settled |= {
             id
             for id, (envelope, acknowledgement) in self.acknowledged.items()
-            if revs.get(envelope.change["record"], 0) >= acknowledgement.rev
+            if revs.get(self.looked_up(envelope.change, acknowledgement), 0) >= acknowledgement.rev
             or self.left_scope(acknowledgement, page)
         }
+
+    def looked_up(self, change: Change, acknowledgement: Acknowledgement) -> str:
+        """The record whose state tells: the change's own. What was its root may be another record again."""
+        record: str = change["record"]
+        return record
 
     def left_scope(self, acknowledgement: Acknowledgement, page: Page) -> bool:
         """Whether a complete pull went past the change and did not bring its record: it is not ours now."""
         cursor = self.cursors.get(acknowledgement.bucket)
         return page.complete and (cursor is None or cursor.position >= acknowledgement.position)
 
-    def checksum(self, bucket: int) -> frozenset[tuple[str, int]]:
-        """(root, rev) of every record that we hold because of the bucket"""
-        return frozenset(
-            (root, self.pulled[root].rev) for root, sources in self.sources.items() if bucket in sources
-        )
+    def contents(self, bucket: int) -> dict[str, State]:
+        """The states that we hold because of the bucket."""
+        return {root: self.pulled[root] for root, sources in self.sources.items() if bucket in sources}
 
 
 def copied(thing: object) -> dict[str, Any]:

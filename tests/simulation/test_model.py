@@ -1,4 +1,4 @@
-"""The oracle of merging: what it says in small cases, the laws it keeps, and that the simulator would notice."""
+"""The oracle of merging: small cases, the laws it keeps, and that the simulator notices what is wrong."""
 
 from collections.abc import Sequence
 from itertools import islice
@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sync.core.change import Change as WireChange
@@ -41,7 +41,9 @@ def wrote(id: str, value: Any, *over: str, path: str = "title", record: str = "r
 def decided(id: str, do: str, *changes: str, other: str = "", record: str = "r1") -> Entry:
     named = {"other": other} if do == "merge" else {"changes": list(changes)}
     return accepted(
-        change_content(id=id, record=record, writes={}, by="desk", ms=1, decision={"do": do, **named, "reason": "x"})
+        change_content(
+            id=id, record=record, writes={}, by="desk", ms=1, decision={"do": do, **named, "reason": "x"}
+        )
     )
 
 
@@ -80,7 +82,9 @@ def test_a_parent_that_never_arrived_stands_for_nothing() -> None:
 
 def test_replacing_one_value_of_a_change_leaves_its_others() -> None:
     both = change_content(id="a", record="r1", writes={"title": ((), 1), "amount": ((), 5)}, by="wang", ms=1)
-    assert fold([accepted(both), accepted(wrote("b", 2, "a"))]) == {"r1": {"title": {"b": 2}, "amount": {"a": 5}}}
+    assert fold([accepted(both), accepted(wrote("b", 2, "a"))]) == {
+        "r1": {"title": {"b": 2}, "amount": {"a": 5}}
+    }
 
 
 def test_increments_add_up_whatever_they_name() -> None:
@@ -89,9 +93,15 @@ def test_increments_add_up_whatever_they_name() -> None:
 
 
 def test_a_tag_added_while_another_removes_it_stays() -> None:
-    entries = [accepted(wrote(id, value, *over, path="tags/storage"))
-               for id, value, over in (("a", True, ()), ("off", False, ("a",)), ("on", True, ("a",)))]  # fmt: skip
+    entries = [
+        accepted(wrote(id, value, *over, path="tags/storage"))
+        for id, value, over in (("a", True, ()), ("off", False, ("a",)), ("on", True, ("a",)))
+    ]
     assert History(entries).reading("r1", "tags/storage") is True
+
+
+def test_a_parent_named_twice_is_replaced_once() -> None:
+    assert titles(accepted(wrote("a", 1)), accepted(wrote("b", 2, "a", "a"))) == {"b": 2}
 
 
 # --- decisions
@@ -148,7 +158,10 @@ def test_a_change_has_one_status() -> None:
 
 def test_a_merged_record_goes_by_its_smallest_member_that_was_never_merged_away() -> None:
     entries = [accepted(wrote(f"c{n}", n, record=f"r{n}")) for n in (1, 2, 3)]
-    entries += [decided("m", "merge", other="r1", record="r2"), decided("n", "merge", other="r1", record="r3")]
+    entries += [
+        decided("m", "merge", other="r1", record="r2"),
+        decided("n", "merge", other="r1", record="r3"),
+    ]
     assert classes(entries) == {"r2": {"r1", "r2", "r3"}}
     assert titles(*entries, record="r2") == {"c1": 1, "c2": 2, "c3": 3}
 
@@ -176,7 +189,10 @@ def test_a_parked_parent_of_another_record_is_not_looked_through() -> None:
 
 
 def test_a_deletion_hides_what_its_author_saw_and_nothing_else() -> None:
-    entries = [accepted(wrote("a", 1)), accepted(wrote("d", {"seen": ["a"], "reason": "twice"}, path=DELETED))]
+    entries = [
+        accepted(wrote("a", 1)),
+        accepted(wrote("d", {"seen": ["a"], "reason": "twice"}, path=DELETED)),
+    ]
     assert deleted(entries) == {"r1"}
     unseen = [*entries, accepted(wrote("b", 5, path="amount"))]
     assert deleted(unseen) == set()
@@ -184,7 +200,10 @@ def test_a_deletion_hides_what_its_author_saw_and_nothing_else() -> None:
 
 
 def test_an_undeleted_record_is_there_without_a_conflict() -> None:
-    entries = [accepted(wrote("a", 1)), accepted(wrote("d", {"seen": ["a"], "reason": "twice"}, path=DELETED))]
+    entries = [
+        accepted(wrote("a", 1)),
+        accepted(wrote("d", {"seen": ["a"], "reason": "twice"}, path=DELETED)),
+    ]
     entries.append(accepted(wrote("u", False, "d", path=DELETED)))
     assert deleted(entries) == set()
     assert conflicts(entries) == {}
@@ -192,7 +211,13 @@ def test_an_undeleted_record_is_there_without_a_conflict() -> None:
 
 @pytest.mark.parametrize(
     ("one", "other", "differ"),
-    [(1, 1, False), ({"x": 1, "y": 2}, {"y": 2, "x": 1}, False), (1, True, True), (1, "1", True), (None, 0, True)],
+    [
+        (1, 1, False),
+        ({"x": 1, "y": 2}, {"y": 2, "x": 1}, False),
+        (1, True, True),
+        (1, "1", True),
+        (None, 0, True),
+    ],
 )
 def test_a_conflict_is_about_values_that_differ_as_json(one: Any, other: Any, differ: bool) -> None:
     assert bool(conflicts([accepted(wrote("a", one)), accepted(wrote("b", other))])) is differ
@@ -206,30 +231,44 @@ def test_some_paths_never_conflict(path: str) -> None:
 # --- laws, on random histories
 
 histories = st.builds(
-    lambda seed, changes, records: random_history(Random(seed), changes=changes, records=records, short_ids=True),
-    st.integers(0, 2**32), st.integers(0, 40), st.integers(1, 4),
-)  # fmt: skip
-rings = st.builds(lambda seed: random_history(Random(seed), rings=True), st.integers(0, 2**32))
+    lambda seed, changes, records: random_history(
+        Random(seed), changes=changes, records=records, short_ids=True
+    ),
+    st.integers(0, 2**32),
+    st.integers(0, 40),
+    st.integers(1, 4),
+)
+spoilt = st.builds(
+    lambda seed, rings: random_history(Random(seed), sloppy=True, rings=rings),
+    st.integers(0, 2**32),
+    st.booleans(),
+)
 
 
 def told(entries: Sequence[Entry], history_type: type[History] = History) -> list[Any]:
     """Everything that a fold says, comparable."""
     history = history_type(entries)
-    readings = {(root, path): history.reading(root, path)
-                for root, live in history.live.items() for path, values in live.items() if values}  # fmt: skip
-    shown = {root: {path: values for path, values in live.items() if values} for root, live in history.live.items()}
+    readings = {
+        (root, path): history.reading(root, path)
+        for root, live in history.live.items()
+        for path, values in live.items()
+        if values
+    }
+    shown = {
+        root: {path: values for path, values in live.items() if values} for root, live in history.live.items()
+    }
     by_root = {root: (history.is_deleted(root), history.conflicts(root)) for root in history.classes}
     return [shown, history.classes, by_root, readings]
 
 
-@given(histories | rings, st.randoms(use_true_random=False))
+@given(histories | spoilt, st.randoms(use_true_random=False))
 def test_order_and_repetition_do_not_matter(history: list[Entry], rng: Random) -> None:
     again = history + rng.choices(history, k=5) if history else []
     rng.shuffle(again)
     assert told(again) == told(history)
 
 
-@given(histories | rings)
+@given(histories | spoilt)
 def test_what_is_in_force_satisfies_its_own_definition(entries: list[Entry]) -> None:
     history = History(entries)
 
@@ -242,7 +281,7 @@ def test_what_is_in_force_satisfies_its_own_definition(entries: list[Entry]) -> 
         assert (id in history.in_force) == (counts and id not in history.void)
 
 
-@given(histories | rings)
+@given(histories | spoilt)
 def test_live_is_what_its_definition_says_word_for_word(entries: list[Entry]) -> None:
     history = History(entries)
     force, changes, roots = history.in_force, history.changes, history.roots
@@ -257,15 +296,24 @@ def test_live_is_what_its_definition_says_word_for_word(entries: list[Entry]) ->
         return set().union(*(effective(one, like, path, passed | {parent}) for one in behind))
 
     def replaced(id: str, path: str) -> bool:
-        same = [z for z in map(changes.__getitem__, force)
-                if path in z["set"] and roots[z["record"]] == roots[changes[id]["record"]]]  # fmt: skip
-        return any(id in effective(parent, z, path, frozenset()) for z in same for parent in z["set"][path]["parents"])
+        same = [
+            z
+            for z in map(changes.__getitem__, force)
+            if path in z["set"] and roots[z["record"]] == roots[changes[id]["record"]]
+        ]
+        return any(
+            id in effective(parent, z, path, frozenset())
+            for z in same
+            for parent in z["set"][path]["parents"]
+        )
 
     expected: dict[str, dict[str, dict[str, Any]]] = {}
     for id in force:
         for path, write in changes[id]["set"].items():
             if merge_type(path) == "counter" or not replaced(id, path):
-                expected.setdefault(roots[changes[id]["record"]], {}).setdefault(path, {})[id] = write["value"]
+                expected.setdefault(roots[changes[id]["record"]], {}).setdefault(path, {})[id] = write[
+                    "value"
+                ]
     assert fold(entries) == expected
 
 
@@ -292,7 +340,9 @@ def test_a_merge_withdrawn_leaves_no_trace(entries: list[Entry], record: str) ->
 @given(histories, st.sampled_from(["parked", "quarantined"]))
 def test_a_parked_change_admitted_counts_like_an_accepted_one(entries: list[Entry], status: Status) -> None:
     change = wrote("new", "value", *[change["id"] for change, _ in entries[:3]])
-    assert fold([*entries, (change, status), decided("ok", "admit", "new")]) == fold([*entries, accepted(change)])
+    assert fold([*entries, (change, status), decided("ok", "admit", "new")]) == fold(
+        [*entries, accepted(change)]
+    )
 
 
 @given(histories, st.randoms(use_true_random=False))
@@ -306,7 +356,7 @@ def test_closing_changes_nothing_that_is_shown(entries: list[Entry], rng: Random
 
 @pytest.mark.parametrize("seed", range(40))
 def test_random_histories_are_what_the_wire_carries(seed: int) -> None:
-    for change, _ in random_history(Random(seed), short_ids=seed % 2 == 0, rings=seed % 4 == 0):
+    for change, _ in random_history(Random(seed), short_ids=seed % 2 == 0, sloppy=seed % 3 == 0):
         assert WireChange.read(canonical(change)).body == change
 
 

@@ -18,6 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import orjson
 import requests
@@ -34,8 +35,10 @@ from server.api.door import EXTENSION
 from server.app import create_app
 from server.config import Settings
 from server.instance import Instance, create_instance, wall_ms
+from server.keys import ServerKeys
 from server.storage import people
 from server.storage.people import Grant, Person
+from sync.core.change import START, Change, Link, compose, signature_input
 from sync.peer import enrolment_proof_input
 
 BASE = "/api/v1"
@@ -94,6 +97,9 @@ class TestDevice:
     key: Ed25519PrivateKey
     now: Callable[[], int]
     answer: dict[str, Any] = field(default_factory=dict)
+    replica: str = field(default_factory=lambda: str(uuid4()))
+    n: int = 0
+    prev: str = START
 
     def headers(
         self, method: str, target: str, body: bytes, *, time: int | None = None, nonce: str = ""
@@ -132,6 +138,39 @@ class TestDevice:
             self.put_part(begun["upload"], number, content[start : start + size]).raise_for_status()
         done: dict[str, Any] = self.post(f"/blobs/{begun['upload']}/complete").json()
         return done
+
+    def change(
+        self, kind: str, record: str, values: dict[str, Any], parents: dict[str, list[str]] | None = None, **more: Any
+    ) -> Change:
+        """A change by the device's person; parents by path."""
+        now = self.now()
+        written = {path: (value, (parents or {}).get(path, [])) for path, value in values.items()}
+        clock = {"wall": now, "mono": 0, "boot": "b", "off": 0}
+        common = {"by": [self.answer["person"]["id"]], "schema": 1, "hlc": f"{now:012x}-0000", "clock": clock} | more
+        return compose(id=ServerKeys.new_id(now), kind=kind, record=record, set=written, **common)
+
+    def carried(self, *changes: Change) -> list[tuple[Change, Link]]:
+        """These changes with their links, as the next ones of this tablet's replica."""
+        found = []
+        for change in changes:
+            self.n += 1
+            link = Link(self.replica, self.n, self.prev, b"")
+            self.prev = link.chain(change.hash)
+            found.append((change, link._replace(signature=self.key.sign(signature_input(self.prev)))))
+        return found
+
+    def push(self, *changes: Change) -> list[dict[str, Any]]:
+        """Register the replica, push the changes as its next run; returns the results."""
+        self.post("/replicas", {"replica": self.replica}).raise_for_status()
+        linked = self.carried(*changes)
+        sigs = [b64encode(link.signature).decode() for _, link in linked]
+        first = linked[0][1]
+        run = {"replica": self.replica, "n": first.n, "prev": first.prev, "sigs": sigs}
+        header = orjson.dumps({"epoch": self.answer["epoch"], "runs": [run]})
+        response = self.request("POST", "/push", b"\n".join([header, *(change.content for change in changes)]))
+        response.raise_for_status()
+        results: list[dict[str, Any]] = response.json()["results"]
+        return results
 
 
 @dataclass
@@ -181,11 +220,16 @@ class TestServer:
 
 
 def wsgi_server(folder: Path, registry: Registry | None = None, **settings: Any) -> TestServer:
-    """A server in this process, reached without a socket."""
+    """A new server in this process, reached without a socket."""
     made = Settings(folder / "data", **settings)
+    create_instance(made, ORIGIN, registry).close()
+    return opened_server(made, registry)
+
+
+def opened_server(settings: Settings, registry: Registry | None = None) -> TestServer:
+    """The server that was set up with these settings, reached without a socket."""
     clock = Clock()
-    create_instance(made, ORIGIN, registry, clock).close()
-    app = create_app(made, registry, clock)
+    app = create_app(settings, registry, clock)
     session = requests.Session()
     session.mount("http://", WsgiAdapter(app))
     return TestServer(app, "http://server.test", session, clock)

@@ -1,0 +1,5 @@
+"""`python -m field_client` is `patrolbook`."""
+
+from field_client.cli import main
+
+main()

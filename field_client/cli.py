@@ -1,0 +1,42 @@
+"""`patrolbook`: everything that the tablet does, on the command line.
+
+    patrolbook enrol https://county.example K7M2-P9XD
+    patrolbook institutions search kcpx
+    patrolbook inspect start 学雅口才
+
+What was confirmed on the screen is on the disk. A problem is a message with a next step and exit status 1; a wrong use
+of a command is exit status 2.
+"""
+
+from __future__ import annotations
+
+from field_client.commands.couriers import import_, rescue
+from field_client.commands.device import device, enrol, language, lock, pin, unlock
+from field_client.commands.hazards import hazard
+from field_client.commands.inspections import inspect
+from field_client.commands.institutions import institutions
+from field_client.commands.syncing import conflicts, status, sync
+from field_client.session import group
+from schemas.labels import Label
+
+
+@group(
+    "patrolbook",
+    label=Label(
+        "外勤检查：没有网络也能用，联网后合并，一条不丢",
+        "Field inspection that works without a network and loses nothing",
+    ),
+    example="patrolbook enrol https://county.example K7M2-P9XD",
+)
+def cli() -> None:
+    pass
+
+
+for one in (enrol, sync, institutions, inspect, hazard, status, conflicts, rescue, import_, unlock, lock, pin, language,
+            device):  # fmt: skip
+    cli.add_command(one)
+
+
+def main() -> None:
+    """The console script."""
+    cli(prog_name="patrolbook")

@@ -1,0 +1,125 @@
+"""hazard add, list, show, photo: the ledger of hazards on this tablet."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from field_client.capture import CHINA
+from field_client.commands.inspections import JSON, attach_files
+from field_client.commands.printing import print_record
+from field_client.session import Session, command, group, in_session, option, short
+from field_client.showing import value_of
+from schemas.kinds.evidence import SOURCES
+from schemas.kinds.hazard import GRADES, Hazard, overdue
+from schemas.labels import Label
+
+KIND = Hazard.kind
+
+
+@group("hazard", label=Label("隐患", "Hazards"), example="patrolbook hazard list --overdue")
+def hazard() -> None:
+    pass
+
+
+@command(
+    "add",
+    label=Label("登记一处隐患", "Note a hazard"),
+    example='patrolbook hazard add 学雅口才 "疏散通道堆放杂物" --deadline 2026-12-06 --item FIR-05',
+)
+@click.argument("institution")
+@click.argument("description")
+@option("--grade", type=click.Choice(list(GRADES)), default="general", show_default=True, label=Label("等级", "grade"))
+@option("--deadline", metavar="YYYY-MM-DD", label=Label("整改期限", "deadline"))
+@option("--responsible", label=Label("责任人", "person responsible"))
+@option("--inspection", label=Label("来自哪次检查", "the inspection that found it"))
+@option("--item", label=Label("检查事项代码", "code of an item"))
+@in_session
+def add(
+    session: Session,
+    institution: str,
+    description: str,
+    grade: str,
+    deadline: str | None,
+    responsible: str | None,
+    inspection: str | None,
+    item: str | None,
+) -> None:
+    tablet = session.tablet()
+    where = session.institution(institution)
+    values = {
+        "institution": where,
+        "area": tablet.values(where).get("area"),
+        "inspection": session.record("inspection", inspection) if inspection else None,
+        "item": item,
+        "description": description,
+        "grade": grade,
+        "deadline": deadline,
+        "responsible": responsible,
+        "status": "open",
+    }
+    made = tablet.write(KIND, None, {path: value for path, value in values.items() if value is not None})
+    session.terminal.say(Label(f"已保存 {short(made.record)}", f"Saved {short(made.record)}"))
+
+
+@command("list", label=Label("本机上的隐患", "Hazards on this tablet"), example="patrolbook hazard list --overdue")
+@option("--overdue", "late", is_flag=True, label=Label("只看逾期的", "only those past their deadline"))
+@option("--json", "as_json", is_flag=True, label=JSON)
+@in_session
+def list_(session: Session, late: bool, as_json: bool) -> None:
+    tablet = session.tablet()
+    today = datetime.now(CHINA).date().isoformat()
+    rows = [(id, tablet.values(id)) for id in tablet.records(KIND)]
+    rows = [(id, values) for id, values in rows if not late or overdue(values, today)]
+    if as_json:
+        names = ("description", "grade", "status", "deadline", "institution")
+        told = [
+            {"id": id, **{name: values.get(name) for name in names}, "overdue": overdue(values, today)}
+            for id, values in rows
+        ]
+        session.terminal.say(json.dumps(told, ensure_ascii=False))
+        return
+    columns = (Label("编号", "Id"), Label("问题", "Description"), Label("等级", "Grade"), Label("状态", "Status"),
+               Label("期限", "Deadline"), Label("逾期", "Overdue"))  # fmt: skip
+    session.terminal.table(columns, [_row(id, values, today) for id, values in rows])
+
+
+def _row(id: str, values: dict[str, Any], today: str) -> tuple[Label | str, ...]:
+    said = [value_of(Hazard, name, values.get(name)) or "" for name in ("description", "grade", "status", "deadline")]
+    return short(id), *said, Label("逾期", "overdue") if overdue(values, today) else ""
+
+
+@command("show", label=Label("显示一处隐患", "Show a hazard"), example="patrolbook hazard show 3f2a71bc")
+@click.argument("hazard")
+@option("--json", "as_json", is_flag=True, label=JSON)
+@in_session
+def show(session: Session, hazard: str, as_json: bool) -> None:
+    print_record(session, session.record(KIND, hazard), as_json)
+
+
+@command(
+    "photo",
+    label=Label("附上整改前后照片", "Attach photos before and after"),
+    example="patrolbook hazard photo 3f2a71bc IMG_0008.jpg",
+)
+@click.argument("hazard")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@option("--caption", label=Label("说明", "caption"))
+@option(
+    "--source",
+    type=click.Choice(list(SOURCES)),
+    default="gallery",
+    show_default=True,
+    label=Label("来源", "where it comes from"),
+)
+@in_session
+def photo(session: Session, hazard: str, files: tuple[Path, ...], caption: str | None, source: Any) -> None:
+    attach_files(session, session.record(KIND, hazard), files, None, caption, source)
+
+
+for one in (add, list_, show, photo):
+    hazard.add_command(one)

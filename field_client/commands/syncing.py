@@ -1,0 +1,282 @@
+"""sync, status, conflicts: bringing work home, and the honest word on how far it is."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from typing import Any
+
+import click
+
+from field_client.capture import strays
+from field_client.ledger import Ledger, RecordLine
+from field_client.session import Session, command, in_session, option, short
+from field_client.showing import author, label_of, same, size, title_of, value_of
+from field_client.tablet import GOALS, Tablet, Until
+from field_client.terminal import complain
+from field_client.uploads import Blob
+from schemas.labels import Label
+from sync.core import retry
+from sync.core.fold import Conflict
+from sync.replicator import Progress, RoundReport
+
+PHASES = {
+    "greeting": Label("连接服务器", "Reaching the server"),
+    "pulling": Label("接收记录", "Receiving records"),
+    "pushing": Label("上传变更", "Sending changes"),
+    "proving": Label("核验回执", "Verifying receipts"),
+    "files": Label("上传文件", "Sending files"),
+    "waiting": Label("等待重试", "Waiting to try again"),
+}
+CONFLICTS = {
+    "hard": Label("同一字段有不同的值", "different values of one field"),
+    "delete_edit": Label("有人删除、有人修改", "deleted by one, edited by another"),
+    "late_edit": Label("记录锁定后才到的修改", "edits that came after the record was locked"),
+    "scope": Label("不在授权区划内", "outside the granted area"),
+    "stale": Label("状态已被他人更改", "the status was moved on by somebody else"),
+    "guard": Label("这一步还缺条件", "a step whose conditions are not met"),
+    "not-permitted": Label("没有权限", "not permitted"),
+    "revoked": Label("设备已停用", "the device was revoked"),
+}
+REST_S = 60.0
+"""Between two rounds of `sync --watch`."""
+
+
+@command(
+    "sync",
+    label=Label(
+        "与服务器同步：先记录，再缩略图、预览、原件、视频",
+        "Synchronise: records first, then thumbnails to originals and video",
+    ),
+    example="patrolbook sync --until previews",
+)
+@option(
+    "--until",
+    type=click.Choice(list(GOALS)),
+    default="everything",
+    show_default=True,
+    label=Label("传到哪一步", "how far to go"),
+)
+@option("--watch", is_flag=True, label=Label("持续同步，Ctrl-C 结束", "keep synchronising until Ctrl-C"))
+@in_session
+def sync(session: Session, until: Until, watch: bool) -> None:
+    session.enrolled()
+    if watch:
+        _watch(session)
+    elif not _round(session, until):
+        raise click.exceptions.Exit(1)
+
+
+def _round(session: Session, until: Until) -> bool:
+    """One round, told on the terminal; whether everything asked for was done."""
+    tablet = session.tablet()
+    with session.terminal.progress() as tell:
+
+        def told(progress: Progress) -> None:
+            tell(PHASES[progress.phase], progress.done, progress.total)
+
+        report = tablet.sync(told, until)
+    session.search()
+    _summary(session, report)
+    return report.complete
+
+
+def _watch(session: Session) -> None:
+    """Round after round; after a failure the pauses grow as within a round."""
+    failures = 0
+    while True:
+        failures = 0 if _round(session, "everything") else failures + 1
+        time.sleep(REST_S if not failures else max(REST_S, retry.wait_s(failures, random.random())))
+
+
+def _summary(session: Session, report: RoundReport) -> None:
+    say, terminal = session.terminal.say, session.terminal
+    taken = report.pushed.total()
+    say(Label(f"接收 {report.pulled} 条记录，上传 {taken} 条变更、{report.blobs} 个文件，"
+              f"用时 {report.seconds:.1f} 秒（↑{size(report.sent)} ↓{size(report.received)}）",
+              f"Received {report.pulled} records, sent {taken} changes and {report.blobs} files in "
+              f"{report.seconds:.1f} s (↑{size(report.sent)} ↓{size(report.received)})"))  # fmt: skip
+    if waiting := taken - report.pushed["accepted"]:
+        say(
+            Label(
+                f"其中 {waiting} 条待县里处理：patrolbook conflicts",
+                f"{waiting} of them wait for staff: patrolbook conflicts",
+            )
+        )
+    if report.forked:
+        say(
+            Label(
+                "这份数据曾被恢复或复制，已改用新的副本编号",
+                "This store was restored or cloned; it goes on as a new replica",
+            )
+        )
+    if report.epoch_changed:
+        say(Label("服务器曾被恢复，已重新提交保留的变更", "The server was restored; everything kept was offered again"))
+    for sha256, problem in report.set_aside.items():
+        terminal.warn(
+            Label(
+                f"文件 {sha256[:12]} 未传：{problem.text('zh')}", f"file {sha256[:12]} not sent: {problem.text('en')}"
+            )
+        )
+    if report.problem is not None:
+        complain(terminal, report.problem)
+    reasons = session.tablet().ledger().reasons()
+    if not reasons:
+        say(
+            Label("全部已由服务器保存并有回执，可以交回平板", "Everything is held by the server with a receipt"),
+            fg="green",
+        )
+    for reason in reasons:
+        terminal.warn(reason)
+
+
+@command(
+    "status",
+    label=Label(
+        "本机每条记录、每个文件到了哪一步，能否交回",
+        "Where every record and file of this tablet is, and whether it is safe",
+    ),
+    example="patrolbook status --json",
+)
+@option("--json", "as_json", is_flag=True, label=Label("输出 JSON", "print JSON"))
+@in_session
+def status(session: Session, as_json: bool) -> None:
+    tablet = session.tablet()
+    ledger = tablet.ledger()
+    lost = strays(tablet)
+    reasons = ledger.reasons()
+    if lost:
+        why = Label(f"{len(lost)} 个拍摄的文件不属于任何记录", f"{len(lost)} captured files belong to no record")
+        reasons.append(why)
+    if as_json:
+        session.terminal.say(json.dumps(_status(ledger, reasons, lost), ensure_ascii=False))
+        return
+    columns = (Label("记录", "Record"), Label("内容", "What"), Label("变更", "Changes"), Label("文件", "Files"))
+    session.terminal.table(columns, [_record_row(tablet, line) for line in ledger.records])
+    moving = [blob for blob in ledger.blobs if not blob.proven]
+    if moving:
+        of_files = (Label("文件", "File"), Label("大小", "Size"), Label("进度", "Progress"))
+        session.terminal.table(
+            of_files, [(blob.name or blob.sha256[:12], size(blob.size), how_far(blob)) for blob in moving]
+        )
+    if not reasons:
+        session.terminal.say(
+            Label("可以交回平板：全部已有服务器回执", "Safe to hand in: everything has a receipt"), fg="green"
+        )
+    for reason in reasons:
+        session.terminal.say(Label(f"还不能交回：{reason.zh}", f"Not safe to hand in: {reason.en}"), fg="yellow")
+
+
+def _status(ledger: Ledger, reasons: list[Label], lost: list[str]) -> dict[str, Any]:
+    return {
+        "safe_to_hand_in": not reasons,
+        "reasons": [reason._asdict() for reason in reasons],
+        "records": [
+            {**line._asdict(), "blobs": [blob.sha256 for blob in line.blobs], "safe": line.safe}
+            for line in ledger.records
+        ],
+        "blobs": [blob._asdict() for blob in ledger.blobs],
+        "strays": lost,
+    }
+
+
+def _record_row(tablet: Tablet, line: RecordLine) -> tuple[Label | str, ...]:
+    schema = tablet.registry.get(line.kind)
+    title = title_of(tablet, line.record)
+    label = schema.label if schema else same(line.kind)
+    done = sum(blob.proven for blob in line.blobs)
+    return (short(line.record), Label(f"{label.zh} {title}", f"{label.en} {title}"), _changes(line),
+            f"{done}/{len(line.blobs)}" if line.blobs else "")  # fmt: skip
+
+
+def _changes(line: RecordLine) -> Label:
+    parts = [
+        (line.queued, Label("待传", "queued")),
+        (line.dead, Label("无法读取", "unreadable")),
+        (line.unproven, Label("待核验", "unverified")),
+        (line.proven, Label("有回执", "with receipt")),
+        (line.waiting, Label("待县里处理", "waiting for staff")),
+    ]
+    said = [(count, label) for count, label in parts if count]
+    return Label("，".join(f"{n} {one.zh}" for n, one in said), ", ".join(f"{n} {one.en}" for n, one in said))
+
+
+def how_far(blob: Blob) -> Label:
+    """Where a blob is on its way."""
+    if blob.proven:
+        return Label("服务器已保存，有回执", "held by the server, with a receipt")
+    if blob.held:
+        return Label("服务器已保存，回执待核验", "held by the server, receipt not verified yet")
+    if blob.problem:
+        return Label(f"未传：{blob.detail}", f"not sent: {blob.detail}")
+    if blob.all_parts:
+        return Label(f"第 {blob.parts}/{blob.all_parts} 块", f"part {blob.parts} of {blob.all_parts}")
+    return Label("待传", "queued")
+
+
+# --- conflicts -------------------------------------------------------------------------------------------------------
+
+
+@command(
+    "conflicts",
+    label=Label(
+        "等待县里处理的冲突，总显示本机的值", "Conflicts that wait for staff; this tablet's value is always shown"
+    ),
+    example="patrolbook conflicts",
+)
+@option("--json", "as_json", is_flag=True, label=Label("输出 JSON", "print JSON"))
+@in_session
+def conflicts(session: Session, as_json: bool) -> None:
+    tablet = session.tablet()
+    found = [(one, _candidates(tablet, one)) for one in tablet.conflicts()]
+    if as_json:
+        told = [{**one._asdict(), "values": [{"value": v, "own": own, "by": who.zh} for _, v, who, own in values]}
+                for one, values in found]  # fmt: skip
+        session.terminal.say(json.dumps(told, ensure_ascii=False))
+        return
+    if not found:
+        session.terminal.say(Label("没有冲突", "No conflicts"))
+    for one, values in found:
+        _print_conflict(session, one, values)
+
+
+Candidate = tuple[str, Any, Label, bool]
+"""Path, value, who and when, whether it was written here."""
+
+
+def _candidates(tablet: Tablet, conflict: Conflict) -> list[Candidate]:
+    """What the conflict is about: the live values of its path, and own changes that were kept aside."""
+    state = tablet.view(conflict.record)
+    own = {one.change.id: one for one in tablet.history(conflict.record)}
+    found: list[Candidate] = [
+        (conflict.path, value, author(state.acts[id], id in own), id in own)
+        for id, value in sorted(state.live.get(conflict.path, {}).items(), key=lambda one: state.acts[one[0]].hlc)
+    ]
+    if conflict.path:
+        return found
+    parked = {one.id: one for one in state.parked}
+    for id in conflict.candidates:
+        if id in own:
+            found += [
+                (path, own[id].change.value(path), Label("本机", "this tablet"), True) for path in own[id].change.set
+            ]
+        elif id in parked:
+            found += [(path, None, same("、".join(parked[id].by)), False) for path in parked[id].paths]
+    return found
+
+
+def _print_conflict(session: Session, conflict: Conflict, values: list[Candidate]) -> None:
+    tablet = session.tablet()
+    kind = tablet.view(conflict.record).kind
+    schema = tablet.registry.get(kind)
+    title = title_of(tablet, conflict.record)
+    label = schema.label if schema else same(kind)
+    why = CONFLICTS.get(conflict.kind, same(conflict.kind))
+    head = f"{title} {short(conflict.record)}"
+    session.terminal.say(Label(f"{label.zh} {head}：{why.zh}", f"{label.en} {head}: {why.en}"), bold=True)
+    for path, value, who, mine in values:
+        name = label_of(schema, path) if schema else same(path)
+        shown = (value_of(schema, path, value) if schema else same(str(value))) or same("—")
+        line = Label(f"  {name.zh}：{shown.zh}（{who.zh}）", f"  {name.en}: {shown.en} ({who.en})")
+        session.terminal.say(line, fg="cyan" if mine else None)

@@ -1,0 +1,283 @@
+"""An inspection from start to submission, as acts on a tablet that the command line and the touch screen share.
+
+Every act is one committed change, so whatever a person was told is saved is saved. What would be parked by the server
+anyway (a missing field, no signature, one officer where two are needed) is said here first, while it can be mended.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, cast
+
+from field_client.capture import CHINA, CaptureFiles, moment
+from field_client.platform import images
+from field_client.tablet import Tablet
+from schemas.forms import FormGroup, FormItem, checklist_form
+from schemas.kinds.inspection import Inspection
+from schemas.labels import Label
+from schemas.library import contents, library
+from schemas.library.answers import CONFORMS, misfit, photo_due, verdict
+from schemas.library.catalogue import CONDITIONS, applicable
+from sync.core.errors import InvalidField, NotAllowed, NotFound, NotReady, Refused
+from sync.core.fold import contested, values_of
+from sync.core.rules import GUARDS, Facts
+from sync.core.signing import content_hash
+
+KIND = Inspection.kind
+SUBMIT = Label("提交", "submit")
+SIGN = Label("签字", "sign")
+SAID = {word: code for code, label in CONFORMS.items() for word in (code, label.zh, label.en.lower())}
+
+
+class Gap(NamedTuple):
+    """An item that is not finished, and why."""
+
+    code: str
+    why: Label
+
+
+def start(tablet: Tablet, institution: str, mode: str = "patrol", officers: Sequence[str] = ()) -> str:
+    """Begin an inspection of an institution, on the newest published checklist; returns its id.
+
+    :raises NotFound: there is no such institution
+    :raises InvalidField: a mode that does not exist
+    """
+    about = tablet.values(institution)
+    checklist, edition = _checklist_for(tablet)
+    values = {
+        "institution": institution,
+        "name": about.get("name"),
+        "area": about.get("area"),
+        "address": about.get("address"),
+        "person_in_charge": about.get("legal_representative"),
+        "mode": mode,
+        "checklist": checklist,
+        "edition": edition,
+        "started_at": moment(tablet),
+        "status": "draft",
+        **{f"officers/{officer}": True for officer in officers},
+    }
+    return tablet.write(KIND, None, {path: value for path, value in values.items() if value is not None}).record
+
+
+def groups_of(tablet: Tablet, inspection: str) -> tuple[FormGroup, ...]:
+    """The items that apply to the institution, by group, of the edition that the inspection follows."""
+    values = tablet.values(inspection)
+    groups, items = library().groups, library().items
+    if isinstance(values.get("checklist"), str):
+        with suppress(NotFound):  # not on this tablet: the shipped items have the same codes
+            groups, items = contents(tablet.values(values["checklist"]))
+    return checklist_form(groups, applicable(items, *_traits(tablet, values.get("institution"))), library())
+
+
+def item_of(groups: Iterable[FormGroup], code: str) -> FormItem:
+    """The item with a code, written in capitals or not; raises NotFound."""
+    for group in groups:
+        for one in group.items:
+            if one.item.code.lower() == code.lower():
+                return one
+    raise NotFound(what=Label(f"检查事项 {code}", f"the item {code}"))
+
+
+# --- answering -------------------------------------------------------------------------------------------------------
+
+
+def answer_of(item: FormItem, said: Any, reason: str = "", remark: str = "") -> dict[str, Any]:
+    """What a person wrote, as the value of an answer.
+
+    `said` is a word (`yes`, `符合`, `1.2`, `20:30`, an option; several separated by commas) or a whole answer as an
+    object, given as such or as JSON text.
+
+    :raises InvalidField: not an answer to this item
+    """
+    value = _object(said)
+    if value is None:
+        value = _from_words(item, str(said).strip())
+    value |= {name: text for name, text in (("reason", reason), ("remark", remark)) if text}
+    wrong = misfit(item.asked, value)
+    if wrong is not None:
+        raise InvalidField(field=item.item.code, detail=wrong)
+    return value
+
+
+def answer(tablet: Tablet, inspection: str, item: FormItem, value: Mapping[str, Any]) -> None:
+    """Write one answer; saved on return. Raises InvalidField."""
+    tablet.write(KIND, inspection, {item.path: dict(value)})
+
+
+def _object(said: Any) -> dict[str, Any] | None:
+    if isinstance(said, str) and said.lstrip().startswith("{"):
+        try:
+            said = json.loads(said)
+        except ValueError as error:
+            raise InvalidField(field="answer", detail=f"JSON: {error}") from error
+    return dict(said) if isinstance(said, dict) else None
+
+
+def _from_words(item: FormItem, said: str) -> dict[str, Any]:
+    conforms = SAID.get(said.lower())
+    if conforms is not None and (item.member == "answer" or conforms == "na"):
+        return {"answer": conforms}
+    parts = [part.strip() for part in said.replace("，", ",").split(",") if part.strip()]
+    if item.member in ("rows", "officers"):
+        return {item.member: parts}
+    if item.member == "answer":
+        return {"answer": said}
+    unit = {"unit": item.asked.unit.zh} if item.asked.unit is not None else {}
+    return {"measured": said, **unit}
+
+
+def gaps(tablet: Tablet, inspection: str) -> list[Gap]:
+    """The items without an answer, and those whose answer asks for a photo that was not taken."""
+    values = tablet.values(inspection)
+    day = _day(str(values.get("started_at") or moment(tablet)))
+    shown = {
+        value["item"]
+        for path, value in values.items()
+        if path.startswith("evidence/") and isinstance(value, dict) and "item" in value
+    }
+    found = []
+    for group in groups_of(tablet, inspection):
+        for one in group.items:
+            given = values.get(one.path)
+            if not isinstance(given, dict):
+                found.append(Gap(one.item.code, Label("未作答", "no answer")))
+            elif photo_due(one.item, verdict(one.asked, given, today=day)) and one.item.code not in shown:
+                found.append(Gap(one.item.code, Label("缺照片", "no photo")))
+    return found
+
+
+# --- notes, signatures, submission -----------------------------------------------------------------------------------
+
+
+def note(tablet: Tablet, record: str, text: str, item: str | None = None) -> str:
+    """Add a dated note to a record of any kind that holds notes; returns the note's id."""
+    id = tablet.store.clock.new_id()
+    value = {"text": text, "at": moment(tablet), **({"item": item} if item else {})}
+    tablet.write(tablet.view(record).kind, record, {f"notes/{id}": value})
+    return id
+
+
+def content_of(tablet: Tablet, inspection: str) -> str:
+    """The hash of what a signature covers, as the inspection stands. Raises NotReady where it is in conflict."""
+    state = tablet.view(inspection)
+    disputed = contested(state, Inspection.merge_of)
+    if disputed:
+        paths = "、".join(disputed)
+        raise NotReady(action=SIGN, detail=Label(f"有冲突：{paths}", f"in conflict: {paths}"))
+    return content_hash(Inspection, state.record, values_of(state, Inspection.merge_of))
+
+
+def sign(
+    tablet: Tablet,
+    inspection: str,
+    name: str,
+    role: str = "party",
+    image: Path | None = None,
+    officer: str | None = None,
+) -> str:
+    """Sign what the inspection shows now; the first signature also notes when the inspection ended.
+
+    role    "party", "officer" or "witness"
+    image   the signature as drawn or photographed
+    Returns the content that was signed. Raises NotReady where a signed field is in conflict, Refused for no such image.
+    """
+    if "ended_at" not in tablet.values(inspection):
+        tablet.write(KIND, inspection, {"ended_at": moment(tablet)})
+    content = content_of(tablet, inspection)
+    value: dict[str, Any] = {"name": name, "content": content, "at": moment(tablet), "as": role}
+    if officer:
+        value["officer"] = officer
+    stored = None
+    if image is not None:
+        try:
+            with open(image, "rb") as stream:
+                mime = images.identify(stream.read(images.HEAD_BYTES))
+                stream.seek(0)
+                stored = cast(CaptureFiles, tablet.files).add(cast(BinaryIO, stream), image.name)
+        except OSError as error:
+            raise Refused(detail=Label(f"打不开文件 {image}", f"the file {image} cannot be opened")) from error
+        value |= {"sha256": stored.sha256, "size": stored.size, "mime": mime}
+    with tablet.store.writing():
+        tablet.write(KIND, inspection, {f"signatures/{tablet.store.clock.new_id()}": value})
+        if stored is not None and image is not None:
+            tablet.attach(inspection, *stored, mime, "original", image.name)
+    return content
+
+
+def amended(tablet: Tablet, inspection: str) -> list[str]:
+    """The names of those who signed something else than what the inspection shows now."""
+    values = tablet.values(inspection)
+    now = content_hash(Inspection, tablet.view(inspection).record, values)
+    signed = [v for path, v in values.items() if path.startswith("signatures/") and isinstance(v, dict)]
+    return [str(one.get("name")) for one in signed if one.get("content") != now]
+
+
+def unmet(tablet: Tablet, inspection: str) -> list[Label]:
+    """Why the inspection cannot be submitted yet; empty where it can."""
+    state = tablet.view(inspection)
+    statuses = set(state.live.get("status", {}).values())
+    workflow = Inspection.workflow
+    assert workflow is not None  # the kind has one
+    step = workflow.step(next(iter(statuses), workflow.initial), "submitted") if len(statuses) <= 1 else None
+    if step is None:
+        return [Label("当前状态不能提交", "it cannot be submitted from its status")]
+    identity = tablet.identity
+    if identity is not None and identity.person.role not in step.roles:
+        raise NotAllowed(detail=Label("该角色不能提交检查", "this role does not submit inspections"))
+    facts = Facts(missing_blobs=lambda blobs: ())
+    state.live.setdefault("ended_at", {"now": moment(tablet)})
+    return [why for name in step.requires if (why := GUARDS[name](state, Inspection, facts)) is not None]
+
+
+def submit(tablet: Tablet, inspection: str) -> None:
+    """Hand the inspection to the county.
+
+    :raises NotReady: says everything that is missing
+    :raises NotAllowed: the person's role does not submit
+    """
+    missing = unmet(tablet, inspection)
+    if missing:
+        detail = Label("；".join(one.zh for one in missing), "; ".join(one.en for one in missing))
+        raise NotReady(action=SUBMIT, detail=detail)
+    ended = {} if "ended_at" in tablet.values(inspection) else {"ended_at": moment(tablet)}
+    tablet.write(KIND, inspection, {**ended, "status": "submitted"})
+
+
+# --- which checklist -------------------------------------------------------------------------------------------------
+
+
+def _checklist_for(tablet: Tablet) -> tuple[str | None, str]:
+    """The published edition that applies today, (id, edition); the shipped one, without an id, where there is none."""
+    today = _day(moment(tablet))
+    published = [
+        (str(values.get("effective_from")), id, str(values.get("edition")))
+        for id in tablet.records("checklist")
+        if (values := tablet.values(id)).get("status") == "published" and str(values.get("effective_from")) <= today
+    ]
+    if not published:
+        return None, library().edition
+    _, id, edition = max(published)
+    return id, edition
+
+
+def _day(time: str) -> str:
+    """The calendar day of a moment, in China."""
+    return datetime.fromisoformat(time).astimezone(CHINA).date().isoformat()
+
+
+def _traits(tablet: Tablet, institution: Any) -> tuple[str, str, set[str] | None]:
+    """Category, form of training and conditions of an institution; what leaves nothing out where they are not known."""
+    try:
+        about = tablet.values(institution) if isinstance(institution, str) else {}
+    except NotFound:
+        about = {}
+    known = {path.removeprefix("features/") for path, value in about.items() if path.startswith("features/") and value}
+    if about.get("status") == "unlicensed":
+        known.add("unlicensed")
+    conditions = known & CONDITIONS if "category" in about else None
+    return about.get("category") or "other", about.get("mode") or "both", conditions

@@ -1,0 +1,10 @@
+"""The command line of the server: `patrolbook-server`. One module for each sort of work; each adds its commands."""
+
+import server.cli.care
+import server.cli.desk
+import server.cli.people
+import server.cli.setup
+import server.cli.tables  # noqa: F401
+from server.cli.frame import main
+
+__all__ = ["main"]

@@ -1,0 +1,251 @@
+"""Who may come in: people, devices, grants."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from urllib.parse import urlencode
+
+import click
+import segno
+
+from schemas.labels import Label
+from server.access import enrolment, rights
+from server.access.rights import ROLES
+from server.cli.frame import Group, Run, as_json, command, main, option, reason
+from server.storage import people
+from server.storage.people import Grant, Person
+from sync.core.errors import InvalidField, NotFound
+
+PEOPLE = Group("people", about=Label("人员", "People"))
+DEVICES = Group("devices", about=Label("平板", "Tablets"))
+GRANTS = Group("grants", about=Label("授权", "Grants"))
+for group in (PEOPLE, DEVICES, GRANTS):
+    main.add_command(group)
+
+ROLE = click.Choice(list(ROLES))
+_ID, _PERSON, _ROLE, _AREA = Label("编号", "id"), Label("人员", "person"), Label("角色", "role"), Label("区划", "area")
+
+
+@command(
+    PEOPLE,
+    "add",
+    Label("登记人员，可同时授权若干区划。", "Add a person, with grants on some areas if you like."),
+    "patrolbook-server people add 李敏 --role inspector --area 430103001 --area 430103002",
+)
+@click.argument("name")
+@option("--role", type=ROLE, required=True, about=Label("角色", "Role"))
+@option(
+    "--area",
+    "areas",
+    multiple=True,
+    about=Label("区划代码前缀，可多次给出", "Prefix of division codes; may be repeated"),
+)
+def add(run: Run, name: str, role: str, areas: tuple[str, ...]) -> None:
+    if not name.strip():
+        raise InvalidField(field="name", detail=Label("不能为空", "must not be empty"))
+    house = run.house
+    now = house.now()
+    person = Person(house.keys.new_id(now), name.strip(), role, now)
+    with house.database.write() as conn:
+        people.add_person(conn, person)
+        for area in areas:
+            rights.grant(conn, Grant(house.keys.new_id(now), person.id, area, role, now, None))
+    run.say(Label(f"已登记 {person.name}：{person.id}", f"Added {person.name}: {person.id}"))
+
+
+@command(
+    PEOPLE,
+    "list",
+    Label("列出人员和现行授权。", "List people and their running grants."),
+    "patrolbook-server people list",
+)
+@as_json
+def list_people(run: Run, as_json: bool) -> None:
+    house = run.house
+    with house.database.read() as conn:
+        found = [(one, rights.active(people.grants_of(conn, one.id), house.now())) for one in people.everybody(conn)]
+    if as_json:
+        run.json([{**one._asdict(), "grants": [grant._asdict() for grant in held]} for one, held in found])
+        return
+    run.table(
+        [_ID, Label("姓名", "name"), _ROLE, _AREA],
+        [
+            (one.id, one.name, run.text(ROLES[one.role]), "、".join(_area(run, grant) for grant in held))
+            for one, held in found
+        ],
+    )
+
+
+# --- Devices ----------------------------------------------------------------------------------------------------
+
+
+@command(DEVICES, "list", Label("列出平板。", "List tablets."), "patrolbook-server devices list")
+@as_json
+def list_devices(run: Run, as_json: bool) -> None:
+    with run.house.database.read() as conn:
+        found = people.every_device(conn)
+    if as_json:
+        run.json([{**one._asdict(), "key": one.key.hex(), "person_name": name} for one, name in found])
+        return
+    run.table(
+        [
+            _ID,
+            Label("名称", "name"),
+            Label("型号", "model"),
+            _PERSON,
+            Label("登记", "enrolled"),
+            Label("停用", "revoked"),
+        ],
+        [
+            (
+                one.id,
+                one.name,
+                one.model,
+                name,
+                run.when(one.enrolled),
+                f"{run.when(one.revoked)} {one.revoked_reason}" if one.revoked is not None else "",
+            )
+            for one, name in found
+        ],
+    )
+
+
+@command(
+    DEVICES,
+    "invite",
+    Label(
+        "为某人生成一次性登记码，并在终端显示二维码；只显示这一次。",
+        "Make a one-time enrolment code for a person and show it as a QR code; it is shown only now.",
+    ),
+    "patrolbook-server devices invite 李敏 --hours 2 --url https://patrol.example.gov.cn",
+)
+@click.argument("person")
+@option(
+    "--hours",
+    type=click.FloatRange(0.01, 24 * 30),
+    default=24.0,
+    show_default=True,
+    about=Label("有效小时数", "Hours for which it is good"),
+)
+@option(
+    "--url",
+    default="",
+    about=Label("平板访问的服务器地址，写入二维码", "Address of the server for tablets; goes into the QR code"),
+)
+@option("--no-qr", is_flag=True, about=Label("不显示二维码", "Show no QR code"))
+def invite(run: Run, person: str, hours: float, url: str, no_qr: bool) -> None:
+    house = run.house
+    with house.database.read() as conn:
+        who = rights.the_person(conn, person)
+    now = house.now()
+    lifetime = int(hours * 3_600_000)
+    code = enrolment.invite(house.database, house.keys, who.id, now, lifetime)
+    until = run.when(now + lifetime)
+    run.say(Label(f"{who.name} 的登记码：", f"Enrolment code for {who.name}:"))
+    run.say(Label(f"    {code}", f"    {code}"), "bold")
+    run.say(Label(f"有效至 {until}，只能用一次，不会再显示。", f"Good until {until}, once; it is not shown again."))
+    run.say(Label(f"公钥指纹：{house.keys.fingerprint}", f"Fingerprint of the log's key: {house.keys.fingerprint}"))
+    if not no_qr:
+        asked = {"url": url, "code": code, "log": house.keys.fingerprint.replace(" ", "")}
+        segno.make(f"patrolbook:enrol?{urlencode(asked)}", error="m").terminal(compact=True)
+
+
+@command(
+    DEVICES,
+    "revoke",
+    Label(
+        "停用平板：不能再读取；它未上传的内容仍可上传，留待核查。",
+        "Revoke a tablet: it reads nothing more; what it still sends is kept for review.",
+    ),
+    "patrolbook-server devices revoke 01a202f7-0e2e-7a03-a06d-0afab0ed9a61 --reason 丢失",
+)
+@click.argument("device")
+@reason
+def revoke(run: Run, device: str, reason: str) -> None:
+    house = run.house
+    with house.database.write() as conn:
+        if not people.revoke(conn, device, house.now(), reason):
+            raise NotFound(what=device)
+    run.say(Label(f"已停用 {device}", f"Revoked {device}"))
+
+
+# --- Grants -----------------------------------------------------------------------------------------------------
+
+
+@command(
+    GRANTS,
+    "add",
+    Label(
+        "授权某人读写一个区划（代码前缀，“*”为全部）。", "Grant a person an area (prefix of division codes, * for all)."
+    ),
+    "patrolbook-server grants add 李敏 430103 --until 2026-12-31",
+)
+@click.argument("person")
+@click.argument("area")
+@option("--role", type=ROLE, about=Label("角色，默认为此人的角色", "Role; the person's own if left out"))
+@option(
+    "--since", type=click.DateTime(["%Y-%m-%d"]), about=Label("从哪天起，默认现在", "From which day; now if left out")
+)
+@option(
+    "--until", type=click.DateTime(["%Y-%m-%d"]), about=Label("到哪天为止（不含）", "Until which day (not included)")
+)
+def add_grant(
+    run: Run, person: str, area: str, role: str | None, since: datetime | None, until: datetime | None
+) -> None:
+    house = run.house
+    with house.database.write() as conn:
+        who = rights.the_person(conn, person)
+        new = Grant(
+            house.keys.new_id(house.now()),
+            who.id,
+            "" if area == "*" else area,
+            role or who.role,
+            _ms(since) if since else house.now(),
+            _ms(until) if until else None,
+        )
+        rights.grant(conn, new)
+    run.say(
+        Label(f"已授权 {who.name}：{_area(run, new)}（{new.id}）", f"Granted {who.name} {_area(run, new)} ({new.id})")
+    )
+
+
+@command(
+    GRANTS, "list", Label("列出授权，包括已结束的。", "List grants, ended ones too."), "patrolbook-server grants list"
+)
+@as_json
+def list_grants(run: Run, as_json: bool) -> None:
+    with run.house.database.read() as conn:
+        found = people.every_grant(conn)
+    if as_json:
+        run.json([{**one._asdict(), "person_name": name} for one, name in found])
+        return
+    run.table(
+        [_ID, _PERSON, _AREA, _ROLE, Label("起", "since"), Label("止", "until")],
+        [
+            (one.id, name, _area(run, one), run.text(ROLES[one.role]), run.when(one.since), run.when(one.until))
+            for one, name in found
+        ],
+    )
+
+
+@command(
+    GRANTS,
+    "remove",
+    Label("立即结束一项授权；此前的工作不受影响。", "End a grant now; work that was done under it stays."),
+    "patrolbook-server grants remove 01a202f7-0e2e-7a03-a06d-0afab0ed9a61",
+)
+@click.argument("grant")
+def remove_grant(run: Run, grant: str) -> None:
+    with run.house.database.write() as conn:
+        if not people.end_grant(conn, grant, run.house.now()):
+            raise NotFound(what=grant)
+    run.say(Label(f"已结束 {grant}", f"Ended {grant}"))
+
+
+def _area(run: Run, grant: Grant) -> str:
+    return grant.area or run.text(Label("全部", "everywhere"))
+
+
+def _ms(day: datetime) -> int:
+    """The beginning of a day where this server stands."""
+    return int(day.astimezone().timestamp() * 1000)

@@ -1,0 +1,22 @@
+"""Small facts about this server itself, such as its name: text by key, beside the log's size in `meta`."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, select
+
+from server.storage.database import Bulk
+from server.storage.tables import meta
+
+NAME = "server_name"
+AREA = "server_area"
+
+_write = Bulk(meta, ("key", "value"), conflict=("key",))
+
+
+def get(conn: Connection, key: str) -> str:
+    """The fact, empty where it was never told."""
+    return str(conn.scalar(select(meta.c.value).where(meta.c.key == key)) or "")
+
+
+def put(conn: Connection, key: str, value: str) -> None:
+    _write(conn, [(key, value)])
