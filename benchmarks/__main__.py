@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks import growth, profiles, sync_rounds, table
 from benchmarks.table import Verdict
 
-NAMES = ("push", "pull", "fill", "growth")
+NAMES = ("push", "pull", "snapshot", "growth")
 PLACE = Path(".bench")
 
 
@@ -30,8 +30,8 @@ def main() -> None:
                     verdicts.append(sync_rounds.push(folder, wanted.records, wanted.turns))
                 case "pull":
                     verdicts.append(sync_rounds.pull(folder, wanted.records, wanted.turns))
-                case "fill":
-                    verdicts.append(sync_rounds.fill(folder, wanted.fill, wanted.turns))
+                case "snapshot":
+                    verdicts.append(sync_rounds.snapshot(folder, wanted.snapshot, wanted.turns))
                 case "growth":
                     large = 1_000_000 if wanted.large else 200_000
                     verdicts.extend(growth.growth(folder, 10_000, large))
@@ -43,13 +43,16 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Speed as ratios to a floor.")
-    parser.add_argument("names", nargs="*", choices=(*NAMES, []), metavar="NAME", help=f"some of {', '.join(NAMES)}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(NAMES)}; all where none is named")
     parser.add_argument("--turns", type=int, default=5, help="turns of each side; medians are printed (5)")
     parser.add_argument("--records", type=int, default=10_000, help="records of push, pull and profile (10000)")
-    parser.add_argument("--fill", type=int, default=100_000, help="records of the first fill (100000)")
+    parser.add_argument("--snapshot", type=int, default=100_000, help="records of the first fill (100000)")
     parser.add_argument("--large", action="store_true", help="growth up to 1,000,000 records instead of 200,000")
     parser.add_argument("--profile", action="store_true", help="where the time goes, instead of ratios")
-    return parser.parse_args()
+    wanted = parser.parse_args()
+    if unknown := [name for name in wanted.names if name not in NAMES]:
+        parser.error(f"there is no measurement {', '.join(unknown)}; there are {', '.join(NAMES)}")
+    return wanted
 
 
 def _room() -> Path:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import cProfile
 import io
 import pstats
+import shutil
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -22,7 +23,7 @@ from urllib3 import HTTPResponse
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from benchmarks import data, house
-from field_client.platform.desktop import desktop
+from field_client.platform.desktop import desktop, scratch_folder
 from field_client.platform.remote import Remote
 from field_client.tablet import Tablet
 from server.api.door import EXTENSION
@@ -116,12 +117,15 @@ def _push(folder: Path, records: int, watch: Watch) -> Watch:
             tablet.store.outbox.append(change)
     doorway.watch = watch
 
+    sent: list[int] = []
+
     def told(progress: Progress) -> None:
         if progress.phase == "pushing" and progress.done == records:
             watch.end()
+            sent.append(progress.sent)
 
     watch.begin()
-    tablet.sync(told, "records")
+    tablet.sync(told, "records", stop=lambda: bool(sent))
     _leave(tablet, doorway)
     return watch
 
@@ -152,4 +156,5 @@ def _tablet(folder: Path) -> tuple[Tablet, Doorway, str]:
 
 def _leave(tablet: Tablet, doorway: Doorway) -> None:
     tablet.close()
+    shutil.rmtree(scratch_folder(tablet.home), ignore_errors=True)  # it lies outside the home
     doorway.app.extensions[EXTENSION].close()  # type: ignore[attr-defined]

@@ -22,7 +22,7 @@ from sync.core.engine import FIRST_PAGE_BYTES
 
 PUSH = Aim("push", 2.2)
 PULL = Aim("pull", 1.35)
-FILL = Aim("first fill by snapshot", 1.5)
+SNAPSHOT = Aim("first fill by snapshot", 1.5)
 
 ONE_AREA = data.AREAS[:1]
 _DEFAULTS = Settings(Path())
@@ -90,7 +90,7 @@ def pull(folder: Path, records: int, turns: int) -> Verdict:
     return _told(PULL, sides)
 
 
-def fill(folder: Path, records: int, turns: int) -> Verdict:
+def snapshot(folder: Path, records: int, turns: int) -> Verdict:
     """`records` records of one bucket to an empty tablet, as a snapshot that the server has built before."""
     port, template = free_port(), folder / "server"
     house.make_server(template, data.merged(records, ONE_AREA))
@@ -113,7 +113,7 @@ def fill(folder: Path, records: int, turns: int) -> Verdict:
         f" (which took the server {seconds:.2f} s to build, once)"
     )
     print(table.costs(title, list(sides.items())))
-    return _told(FILL, sides)
+    return _told(SNAPSHOT, sides)
 
 
 def _built(server: Path) -> tuple[Path, float]:

@@ -37,15 +37,19 @@ class Server:
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def command(self, *arguments: str) -> str:
-        return run("patrolbook-server", "--data", str(self.data), "--lang", "en", *arguments)
+        return run("patrolbook-server", *arguments, env=self._env)
+
+    @property
+    def _env(self) -> dict[str, str]:
+        return {"PATROLBOOK_DATA": str(self.data), "PATROLBOOK_LANG": "en"}
 
     def start(self) -> None:
         """Serve until killed or stopped; returns when connections are taken."""
         log = open(self.data.parent / "server.log", "ab")  # noqa: SIM115  the process keeps it
         self.process = subprocess.Popen(
-            [str(BIN / "patrolbook-server"), "--data", str(self.data), "--lang", "en",
-             "serve", "--bind", f"127.0.0.1:{self.port}"],
+            [str(BIN / "patrolbook-server"), "serve", "--bind", f"127.0.0.1:{self.port}"],
             stdout=subprocess.PIPE, stderr=log, start_new_session=True,
+            env={**os.environ, **self._env, "PYTHONUNBUFFERED": "1"},
         )  # fmt: skip
         assert self.process.stdout is not None
         deadline = time.monotonic() + STARTS_WITHIN_S

@@ -21,7 +21,7 @@ from schemas.kinds.inspection import Inspection
 from schemas.labels import Label
 from schemas.library import contents, library
 from schemas.library.answers import CONFORMS, misfit, photo_due, verdict
-from schemas.library.catalogue import CONDITIONS, applicable
+from schemas.library.catalogue import CONDITIONS, Group, Item, applicable
 from sync.core.errors import InvalidField, NotAllowed, NotFound, NotReady, Refused
 from sync.core.fold import contested, values_of
 from sync.core.rules import GUARDS, Facts
@@ -65,13 +65,16 @@ def start(tablet: Tablet, institution: str, mode: str = "patrol", officers: Sequ
 
 
 def groups_of(tablet: Tablet, inspection: str) -> tuple[FormGroup, ...]:
-    """The items that apply to the institution, by group, of the edition that the inspection follows."""
+    """The items to ask, by group: those of the inspection's edition that apply to the institution."""
     values = tablet.values(inspection)
-    groups, items = library().groups, library().items
-    if isinstance(values.get("checklist"), str):
-        with suppress(NotFound):  # not on this tablet: the shipped items have the same codes
-            groups, items = contents(tablet.values(values["checklist"]))
+    groups, items = _edition(tablet, values.get("checklist"))
     return checklist_form(groups, applicable(items, *_traits(tablet, values.get("institution"))), library())
+
+
+def all_groups(tablet: Tablet, inspection: str) -> tuple[FormGroup, ...]:
+    """All items of the inspection's edition: what is not asked may be answered all the same."""
+    groups, items = _edition(tablet, tablet.values(inspection).get("checklist"))
+    return checklist_form(groups, items, library())
 
 
 def item_of(groups: Iterable[FormGroup], code: str) -> FormItem:
@@ -268,6 +271,13 @@ def _checklist_for(tablet: Tablet) -> tuple[str | None, str]:
 def _day(time: str) -> str:
     """The calendar day of a moment, in China."""
     return datetime.fromisoformat(time).astimezone(CHINA).date().isoformat()
+
+
+def _edition(tablet: Tablet, checklist: Any) -> tuple[tuple[Group, ...], tuple[Item, ...]]:
+    if isinstance(checklist, str):
+        with suppress(NotFound):  # not on this tablet: the shipped items have the same codes
+            return contents(tablet.values(checklist))
+    return library().groups, library().items
 
 
 def _traits(tablet: Tablet, institution: Any) -> tuple[str, str, set[str] | None]:

@@ -304,6 +304,11 @@ class Pulled:
         content = self.database.value("SELECT bytes FROM states WHERE id = ?", (record,))
         return State.read(content) if content is not None else None
 
+    def states(self, records: Sequence[str]) -> dict[str, State]:
+        """Those of these records that are here."""
+        sql = "SELECT s.id, s.bytes FROM json_each(?) j CROSS JOIN states s ON s.id = j.value"
+        return {id: State.read(body) for id, body in self.database.rows(sql, (orjson.dumps(list(records)).decode(),))}
+
     def ids(self, kind: str) -> list[tuple[str, bool]]:
         """(id, whether it may be deleted or in conflict) of every record of a kind, oldest id first."""
         found = self.database.rows("SELECT id, special FROM states WHERE kind = ? ORDER BY id", (kind,))

@@ -26,7 +26,7 @@ from field_client.capture import CaptureFiles
 from field_client.platform import database, images
 from field_client.platform.files import SealedFiles
 from field_client.platform.keys import Secrets
-from field_client.platform.salvage import Salvage, open_copy
+from field_client.platform.salvage import Salvage, copy_of
 from field_client.tablet import DATABASE, Tablet
 from schemas.labels import Label
 from sync import courier
@@ -67,18 +67,19 @@ def pack(home: Path, secrets: Secrets, made_ms: int, volume: Volume) -> list[Man
 
 @contextmanager
 def _salvage(path: Path, key: bytes) -> Iterator[Salvage]:
-    """The sound database as it is, in one moment; a damaged one as a copy."""
-    try:
-        opened = database.open_existing(path, key)
-    except Problem as problem:
-        with tempfile.TemporaryDirectory(prefix="patrolbook-") as scratch:
-            with closing(open_copy(path, key, Path(scratch))) as connection:
-                salvage = Salvage(connection)
+    """A copy of the database; made while nobody writes where the database is sound enough to be locked."""
+    problem = None
+    with tempfile.TemporaryDirectory(prefix="patrolbook-") as scratch:
+        try:
+            with closing(database.open_existing(path, key)) as opened, opened.writing():
+                copy = copy_of(path, Path(scratch))
+        except Problem as caught:
+            problem = caught
+            copy = copy_of(path, Path(scratch))
+        with closing(Salvage(copy, key)) as salvage:
+            if problem is not None:
                 salvage.note(DATABASE, str(problem))
-                yield salvage
-        return
-    with closing(opened), opened.reading():
-        yield Salvage(opened.connection)
+            yield salvage
 
 
 def _device_id(salvage: Salvage) -> str:

@@ -35,6 +35,8 @@ from sync.peer import Batch, BlobOffer, BlobReceipt, Page, Result
 from sync.replicator import Applied, Standing, Unproven
 
 VERSION = 1
+AT_ONCE = 200
+"""Records read at once while browsing."""
 SCHEMA = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE checkpoints(
@@ -117,6 +119,15 @@ class Store:
         if state is None and not pending:
             raise NotFound(what=record)
         return overlay(state, pending, root, pending[0].kind if pending else "")
+
+    def browse(self, kind: str) -> Iterator[State]:
+        """Every record of a kind as it is shown, deleted ones too, oldest id first."""
+        ids = self.ids(kind)
+        for start in range(0, len(ids), AT_ONCE):
+            some = ids[start : start + AT_ONCE]
+            plain = self.pulled.states([id for id, special in some if not special])
+            for id, _ in some:
+                yield plain[id] if id in plain else self.view(id)
 
     def ids(self, kind: str) -> list[tuple[str, bool]]:
         """(id, whether its view has more than plain values) of every record of a kind, pending ones included."""

@@ -307,8 +307,7 @@ class Tablet:
 
     def browse(self, kind: str) -> Iterator[State]:
         """All records of a kind that are not deleted, oldest first."""
-        for id in self.records(kind):
-            yield self.view(id)
+        return (shown for shown in self.store.browse(kind) if not deleted(shown))
 
     def kinds(self) -> dict[str, int]:
         """kind → number of its records, of every kind that has any."""
@@ -386,6 +385,10 @@ class Tablet:
             sign = Ed25519PrivateKey.from_private_bytes(self._seed).sign
             self._peer = self.platform.connect(Line(identity.url, identity.device, sign, self._server_clock()))
         return self._peer
+
+    def queued(self) -> int:
+        """How many changes wait to be sent."""
+        return self.store.queued()
 
     def ledger(self) -> Ledger:
         """Where everything that was made here is by now."""

@@ -7,6 +7,7 @@ of the person. `Terminal` prints: tables and progress bars on a screen, plain li
 from __future__ import annotations
 
 import contextlib
+import errno
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
@@ -14,7 +15,7 @@ from typing import Any, NoReturn
 import click
 
 from schemas.labels import Label, Language
-from sync.core.errors import Problem, Refused
+from sync.core.errors import DiskFull, Problem, Refused
 
 Told = Callable[[Label, int, int], None]
 """Called with a phase, how much of it is done, and of how much; 0 where nobody knows."""
@@ -235,7 +236,11 @@ class Group(_Labelled, click.Group):
             return super().invoke(ctx)
         except Problem as problem:
             complain(terminal_of(ctx), problem)
-            ctx.exit(1)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            complain(terminal_of(ctx), DiskFull(where=error.filename or Label("磁盘", "the disk")))
+        ctx.exit(1)
 
 
 def complain(terminal: Terminal, problem: Problem) -> None:

@@ -55,13 +55,15 @@ def push(
     header, lines = _split(body)
     if header["epoch"] != epoch:
         raise EpochChanged(epoch=epoch)
-    arrivals = [a for run, some in _runs(header, lines) for a in _follow(run, some, device, public_key, rights)]
+    runs = [(run, _follow(run, some, device, public_key, rights)) for run, some in _runs(header, lines)]
     with database.write() as conn:
-        for run, some in _runs(header, lines):
+        for run, arrivals in runs:
             if owner_of(conn, run["replica"]) != device:
                 raise NotAllowed(detail=f"replica {run['replica']}")
-            _refuse_fork(conn, run, [a for a in arrivals if a.link.replica == run["replica"]][: len(some)])
-        written = Sequencer(conn, registry, projections, keys, now).apply(arrivals)
+            _refuse_fork(conn, run, arrivals)
+        _refuse_overlap(runs)
+        everything = [arrival for _, arrivals in runs for arrival in arrivals]
+        written = Sequencer(conn, registry, projections, keys, now).apply(everything)
     return {
         "epoch": epoch,
         "results": [_result(outcome, language) for outcome in written.outcomes],
@@ -166,6 +168,16 @@ def _refuse_fork(conn: Connection, run: dict[str, Any], arrivals: Sequence[Arriv
     before = held.get(first - 1)
     if (before is not None and before[1] != run["prev"]) or (first == 1 and run["prev"] != START):
         raise ReplicaForked(replica=run["replica"], n=first)
+
+
+def _refuse_overlap(runs: Sequence[tuple[dict[str, Any], Sequence[Arrival]]]) -> None:
+    """Two runs of one push may not give one number to two contents either."""
+    seen: dict[tuple[str, int], bytes] = {}
+    for _, arrivals in runs:
+        for arrival in arrivals:
+            place = (arrival.link.replica, arrival.link.n)
+            if seen.setdefault(place, arrival.change.hash) != arrival.change.hash:
+                raise ReplicaForked(replica=place[0], n=place[1])
 
 
 def _result(outcome: Outcome, language: Language) -> dict[str, Any]:

@@ -296,7 +296,7 @@ class Page:
                 positions=positions,
                 log=_consistency(end.get("log")),
             )
-        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise Unavailable(detail=f"a page that cannot be read: {error!r}") from error
 
 

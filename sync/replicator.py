@@ -279,10 +279,11 @@ class Replicator:
         return self._events.popleft()
 
     def _look_around(self, state: engine.Round) -> None:
+        """What happened meanwhile comes before the answers that wait, or they would start more of the same."""
         if self._stop() and state.ending is None:
-            self._events.append(engine.Stop())
+            self._events.appendleft(engine.Stop())
         elif state.blobs and not state.outbox and self.replica.queued():
-            self._events.append(engine.NewChange())
+            self._events.appendleft(engine.NewChange())
 
     def _start(self, action: engine.Action) -> None:
         match action:

@@ -11,7 +11,7 @@ import click
 
 from field_client.capture import CHINA
 from field_client.commands.inspections import JSON, attach_files
-from field_client.commands.printing import print_record
+from field_client.commands.printing import print_record, saved
 from field_client.session import Session, command, group, in_session, option, short
 from field_client.showing import value_of
 from schemas.kinds.evidence import SOURCES
@@ -63,7 +63,7 @@ def add(
         "status": "open",
     }
     made = tablet.write(KIND, None, {path: value for path, value in values.items() if value is not None})
-    session.terminal.say(Label(f"已保存 {short(made.record)}", f"Saved {short(made.record)}"))
+    session.terminal.say(saved(made.record))
 
 
 @command("list", label=Label("本机上的隐患", "Hazards on this tablet"), example="patrolbook hazard list --overdue")

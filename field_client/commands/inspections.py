@@ -47,7 +47,7 @@ def inspect() -> None:
 def start(session: Session, institution: str, mode: str, officers: tuple[str, ...]) -> None:
     named = [session.record("officer", one) for one in officers]
     made = inspecting.start(session.tablet(), session.institution(institution), mode, named)
-    session.terminal.say(Label(f"已开始检查 {short(made)}", f"Inspection {short(made)} has begun"))
+    session.terminal.say(Label(f"已开始检查 {short(made)}（{made}）", f"Begun: inspection {short(made)} ({made})"))
     session.terminal.say(
         Label(f"下一步：patrolbook inspect answer {short(made)}", f"Next: patrolbook inspect answer {short(made)}")
     )
@@ -130,15 +130,14 @@ def answer(
 ) -> None:
     tablet = session.tablet()
     record = session.record(inspecting.KIND, inspection)
-    groups = inspecting.groups_of(tablet, record)
     if source is not None:
-        _answer_all(session, record, groups, _answers_in(source))
+        _answer_all(session, record, _answers_in(source))
     elif item is None:
-        _walk(session, record, groups, again)
+        _walk(session, record, inspecting.groups_of(tablet, record), again)
     elif said is None:
         raise InvalidField(field=item, detail=Label("请写答案", "write an answer"))
     else:
-        one = inspecting.item_of(groups, item)
+        one = inspecting.item_of(inspecting.all_groups(tablet, record), item)
         _answer(session, record, one, inspecting.answer_of(one, said, reason, remark))
 
 
@@ -160,8 +159,9 @@ def _answers_in(source: Path) -> dict[str, Any]:
     return told
 
 
-def _answer_all(session: Session, record: str, groups: tuple[FormGroup, ...], told: Mapping[str, Any]) -> None:
+def _answer_all(session: Session, record: str, told: Mapping[str, Any]) -> None:
     """One change for each answer; what cannot be taken is named at the end and costs nothing of the rest."""
+    groups = inspecting.all_groups(session.tablet(), record)
     refused = []
     for code, said in told.items():
         try:
@@ -232,22 +232,28 @@ def _prompt(item: FormItem) -> Label:
 
 @command(
     "set",
-    label=Label("填写检查的其他栏目", "Fill in other fields of an inspection"),
-    example='patrolbook inspect set 3f2a71bc findings "二楼东侧通道堆放桌椅，净宽约 0.8 米"',
+    label=Label("填写检查的其他栏目：栏目=内容", "Fill in other fields of an inspection: field=value"),
+    example='patrolbook inspect set 3f2a71bc findings="二楼东侧通道堆放桌椅，净宽约 0.8 米"',
 )
 @click.argument("inspection")
-@click.argument("field")
-@click.argument("value")
+@click.argument("fields", nargs=-1, required=True, metavar="FIELD=VALUE...")
 @in_session
-def set_(session: Session, inspection: str, field: str, value: str) -> None:
+def set_(session: Session, inspection: str, fields: tuple[str, ...]) -> None:
     record = session.record(inspecting.KIND, inspection)
-    known = Inspection.field_of(field)
-    session.tablet().write(inspecting.KIND, record, {field: read_value(known, field, value)})
-    found = [word for word in known.avoid if word in value] if isinstance(known, Text) else []
-    if found:
-        told = "、".join(found)
-        session.terminal.warn(Label(f"请避免结论性用语：{told}", f"describe, do not conclude: {told}"))
+    values = {}
+    for one in fields:
+        name, given, text = one.partition("=")
+        if not given:
+            raise InvalidField(field=name, detail=Label("应写作 栏目=内容", "is written as field=value"))
+        values[name] = read_value(Inspection.field_of(name), name, text)
+    session.tablet().write(inspecting.KIND, record, values)
     session.terminal.say(SAVED)
+    for name, value in values.items():
+        field = Inspection.field_of(name)
+        found = [word for word in field.avoid if word in value] if isinstance(field, Text) else []
+        if found:
+            told = "、".join(found)
+            session.terminal.warn(Label(f"请避免结论性用语：{told}", f"describe, do not conclude: {told}"))
 
 
 def read_value(field: RecordField | None, path: str, text: str) -> Any:

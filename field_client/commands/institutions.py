@@ -6,7 +6,7 @@ import json
 
 import click
 
-from field_client.commands.printing import print_record
+from field_client.commands.printing import print_record, saved
 from field_client.session import Session, command, group, in_session, option, short
 from schemas.kinds.institution import CATEGORIES, STATUSES
 from schemas.labels import Label
@@ -34,7 +34,8 @@ def institutions() -> None:
 def search(session: Session, text: tuple[str, ...], limit: int, as_json: bool) -> None:
     found = session.search().find(" ".join(text), limit)
     if as_json:
-        session.terminal.say(json.dumps([one._asdict() for one in found], ensure_ascii=False))
+        told = [{"id": one.record, "name": one.name, "area": one.area, "address": one.address} for one in found]
+        session.terminal.say(json.dumps(told, ensure_ascii=False))
         return
     if not found:
         session.terminal.warn(Label("没有找到", "Nothing was found"))
@@ -99,7 +100,7 @@ def add(
     for one in alike:
         told = f"{one.name} {short(one.record)}"
         session.terminal.warn(Label(f"名册上已有同名：{told}", f"the register has one of this name: {told}"))
-    session.terminal.say(Label(f"已保存 {short(made.record)}", f"Saved {short(made.record)}"))
+    session.terminal.say(saved(made.record))
 
 
 def own_area(session: Session) -> str:

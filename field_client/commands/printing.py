@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 
-from field_client.session import Session
+from field_client.session import Session, short
 from field_client.showing import lines_of, same
 from schemas.base import DELETED
 from schemas.labels import Label
 from sync.core.fold import deleted, values_of
+
+
+def saved(record: str) -> Label:
+    """That a record was saved: the piece of its id that commands take, and all of it."""
+    return Label(f"已保存 {short(record)}（{record}）", f"Saved {short(record)} ({record})")
 
 
 def print_record(session: Session, record: str, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import time
@@ -9,6 +10,7 @@ from typing import Any
 
 import click
 
+from field_client.agent import Agent
 from field_client.capture import strays
 from field_client.ledger import Ledger, RecordLine
 from field_client.session import Session, command, in_session, option, short
@@ -17,7 +19,6 @@ from field_client.tablet import GOALS, Tablet, Until
 from field_client.terminal import complain
 from field_client.uploads import Blob
 from schemas.labels import Label
-from sync.core import retry
 from sync.core.fold import Conflict
 from sync.replicator import Progress, RoundReport
 
@@ -39,8 +40,6 @@ CONFLICTS = {
     "not-permitted": Label("没有权限", "not permitted"),
     "revoked": Label("设备已停用", "the device was revoked"),
 }
-REST_S = 60.0
-"""Between two rounds of `sync --watch`."""
 
 
 @command(
@@ -83,11 +82,21 @@ def _round(session: Session, until: Until) -> bool:
 
 
 def _watch(session: Session) -> None:
-    """Round after round; after a failure the pauses grow as within a round."""
-    failures = 0
-    while True:
-        failures = 0 if _round(session, "everything") else failures + 1
-        time.sleep(REST_S if not failures else max(REST_S, retry.wait_s(failures, random.random())))
+    """Round after round; rounds in which nothing happened go without a word."""
+    told: list[str] = []
+
+    def tell(report: RoundReport) -> None:
+        session.search()
+        problem = report.problem.code if report.problem is not None else ""
+        moved = report.pulled or report.pushed.total() or report.blobs or report.removed
+        if moved or problem != (told[-1] if told else ""):
+            _summary(session, report)
+        told.append(problem)
+
+    agent = Agent(session.tablet(), sleep=time.sleep, chance=random.SystemRandom().random, tell=tell)
+    with contextlib.suppress(KeyboardInterrupt):
+        agent.run()
+    session.terminal.say(Label("已停止同步", "Synchronising has stopped"))
 
 
 def _summary(session: Session, report: RoundReport) -> None:

@@ -94,12 +94,12 @@ class Database:
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """All rows of a query, as tuples."""
         with self.translated():
-            return self.connection.execute(sql, parameters).fetchall()  # type: ignore[no-any-return]
+            return self.tables.execute(sql, parameters).fetchall()
 
     def row(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
         """The first row of a query, or None."""
         with self.translated():
-            return self.connection.execute(sql, parameters).fetchone()
+            return self.tables.execute(sql, parameters).fetchone()
 
     def value(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
         """The first column of the first row, or None."""
@@ -108,7 +108,7 @@ class Database:
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Execute a statement inside `writing`; returns how many rows it changed."""
-        return self.connection.execute(sql, parameters).rowcount  # type: ignore[no-any-return]
+        return self.tables.execute(sql, parameters).rowcount
 
     def run_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Execute a statement for each row, inside `writing`."""

@@ -208,11 +208,15 @@ class Remote:
         """Send and read the whole answer, inflated."""
         asked = {"Accept-Encoding": "zstd, gzip", **(headers or {})}
         content, encoding = self._packed(body) if pack else (body, "")
-        with self._open(
-            method, path, content, asked | ({"Content-Encoding": encoding} if encoding else {}), signed
-        ) as r:
-            raw = self._read(r)
-            return _inflated(raw, r.headers.get("Content-Encoding", ""))
+        headers = asked | {"Content-Encoding": encoding} if encoding else asked
+        try:
+            with self._open(method, path, content, headers, signed) as response:
+                return _inflated(self._read(response), response.headers.get("Content-Encoding", ""))
+        except UnsupportedEncoding:
+            if not encoding:
+                raise
+            self._encodings = ()  # it said otherwise; from now on as it is
+            return self._exchange(method, path, body, asked, signed=signed, pack=False)
 
     @contextlib.contextmanager
     def _open(
@@ -251,7 +255,9 @@ class Remote:
             raise InvalidField(field="url", detail=detail) from error
         if signed:
             request.headers["Authorization"] = self._authorization(method, request.path_url, body)
-        response = self._session.send(request, timeout=(CONNECT_S, READ_S), stream=True, allow_redirects=False)
+        # Proxies and certificates of the system, which a session's `send` alone does not look at.
+        system = self._session.merge_environment_settings(request.url, {}, True, None, None)
+        response = self._session.send(request, timeout=(CONNECT_S, READ_S), allow_redirects=False, **system)
         self._count(sent=len(body))
         self._learn(response.headers.get("Patrolbook-Time"))
         return response
@@ -324,8 +330,8 @@ class Remote:
         try:
             told = orjson.loads(_inflated(self._read(response, 1 << 20), response.headers.get("Content-Encoding", "")))
             return self._told_problem(told, status, retry_after)
-        except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-            return Unavailable(detail=f"HTTP {status}: {error}")
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            return Unavailable(detail=f"HTTP {status}: {error!r}")
 
     def _told_problem(self, told: Mapping[str, Any], status: int, retry_after: float | None) -> Problem:
         kind = by_code().get(told["code"])
@@ -380,7 +386,7 @@ def _as_told() -> Iterator[None]:
     """An answer that lacks what it must have is no answer."""
     try:
         yield
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise Unavailable(detail=f"an answer that cannot be read: {error!r}") from error
 
 

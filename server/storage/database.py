@@ -22,7 +22,7 @@ from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
-from sync.core.errors import BrokenStore, DiskFull
+from sync.core.errors import BrokenStore, DiskFull, Overloaded
 
 OLDEST_SQLITE = (3, 51, 3)
 PRAGMAS = (
@@ -148,6 +148,8 @@ def _translated(path: Path) -> Iterator[None]:
         text = str(error.orig)
         if "full" in text or "disk I/O error" in text:
             raise DiskFull(where=path.parent.name) from error
+        if "database is locked" in text or "database table is locked" in text:
+            raise Overloaded(retry_after=2) from error
         if "malformed" in text or "not a database" in text:
             raise BrokenStore(file=path.name, detail=text) from error
         raise

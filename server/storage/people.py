@@ -8,7 +8,6 @@ from sqlalchemy import Connection, and_, bindparam, or_, select, update
 
 from server.storage.tables_access import devices, enrolment_codes, grants, people, replicas
 
-
 _DEVICE = select(devices).where(devices.c.id == bindparam("id"))  # made once: every request asks for it
 
 

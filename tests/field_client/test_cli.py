@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from field_client.cli import cli
+from schemas.library import library
 from schemas.registry import shipped
 from sync.core.errors import Problem
 from tests.support.pictures import jpeg
@@ -75,7 +78,14 @@ def tablet(tmp_path: Path, server: TestServer) -> Hand:
 @pytest.fixture
 def inspection(tablet: Hand) -> str:
     tablet.said("institutions", "add", "--name", "学雅口才培训中心", "--area", AREA, "--category", "culture")
-    return tablet.said("inspect", "start", "学雅口才").split()[1]
+    return _short(tablet.said("inspect", "start", "学雅口才"))
+
+
+def _short(said: str) -> str:
+    """The id that a command printed."""
+    found = re.search("([0-9a-f]{8})（[0-9a-f-]{36}）", said)
+    assert found is not None, said
+    return found[1]
 
 
 @pytest.fixture
@@ -184,7 +194,7 @@ def test_an_institution_is_found_by_pinyin_as_soon_as_it_was_added(tablet: Hand)
     (found,) = tablet.json("institutions", "search", "kcpx", "和平")
     assert found["name"] == "学雅口才培训中心"
     assert "疑似无证" in tablet.said("institutions", "show", "学雅口才")
-    assert tablet.json("institutions", "show", found["record"][-8:])["values"]["area"] == AREA
+    assert tablet.json("institutions", "show", found["id"])["values"]["area"] == AREA
 
 
 def test_the_area_of_an_institution_is_ones_own_where_none_is_given(tablet: Hand) -> None:
@@ -264,9 +274,9 @@ def test_a_photo_that_is_not_there_or_empty_is_said(tablet: Hand, inspection: st
 
 
 def test_a_finding_that_draws_conclusions_is_saved_with_a_warning(tablet: Hand, inspection: str) -> None:
-    assert "违法" in tablet.said("inspect", "set", inspection, "findings", "构成违法")
+    assert "违法" in tablet.said("inspect", "set", inspection, "findings=构成违法")
     assert tablet.json("inspect", "show", inspection)["values"]["findings"] == "构成违法"
-    assert "没有这个字段" in tablet.refused("inspect", "set", inspection, "nonsense", "x")
+    assert "没有这个字段" in tablet.refused("inspect", "set", inspection, "nonsense=x")
 
 
 def test_submitting_says_everything_that_is_missing_and_then_goes_through(
@@ -275,7 +285,7 @@ def test_submitting_says_everything_that_is_missing_and_then_goes_through(
     assert "未作答" in tablet.refused("inspect", "submit", inspection)
     told = tablet.refused("inspect", "submit", inspection, "--anyway")
     assert "检查情况" in told and "没有签字" in told
-    tablet.said("inspect", "set", inspection, "findings", "通道净宽约 0.8 米")
+    tablet.said("inspect", "set", inspection, "findings=通道净宽约 0.8 米")
     assert "已签字" in tablet.said("inspect", "sign", inspection, "罗雨", "--image", str(photo))
     assert "已提交" in tablet.said("inspect", "submit", inspection, "--anyway")
     assert "已提交" in tablet.said("inspect", "list")
@@ -283,7 +293,7 @@ def test_submitting_says_everything_that_is_missing_and_then_goes_through(
 
 
 def test_an_enforcement_inspection_needs_two_officers(tablet: Hand, inspection: str) -> None:
-    tablet.said("inspect", "set", inspection, "mode", "enforcement")
+    tablet.said("inspect", "set", inspection, "mode=enforcement")
     tablet.said("inspect", "sign", inspection, "罗雨")
     assert "两名" in tablet.refused("inspect", "submit", inspection, "--anyway")
 
@@ -354,11 +364,11 @@ def test_two_tablets_that_disagree_both_see_their_own_value(tmp_path: Path, serv
     for hand in (first, second):
         hand.said("enrol", server.url, server.code(person))
     first.said("institutions", "add", "--name", "分歧学校", "--area", AREA)
-    id = first.said("inspect", "start", "分歧学校").split()[1]
+    id = _short(first.said("inspect", "start", "分歧学校"))
     first.said("sync")
     second.said("sync")
-    first.said("inspect", "set", id, "findings", "一楼有积水")
-    second.said("inspect", "set", id, "findings", "一楼干燥")
+    first.said("inspect", "set", id, "findings=一楼有积水")
+    second.said("inspect", "set", id, "findings=一楼干燥")
     first.said("sync")
     second.said("sync")
     told = second.said("conflicts")
@@ -440,6 +450,29 @@ def test_as_a_program_of_its_own_it_speaks_utf8_and_exits_as_promised(tablet: Ha
     missing = run("inspect", "show", "00000000")
     assert missing.returncode == 1 and "没有找到" in missing.stderr and missing.stdout == ""
     assert run("nonsense").returncode == 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="interrupting a process is that of POSIX")
+def test_watching_keeps_synchronising_until_it_is_interrupted(tablet: Hand, inspection: str) -> None:
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "field_client", "sync", "--watch"], stdout=subprocess.PIPE, text=True, encoding="utf-8",
+        env={**os.environ, **tablet.env, "PYTHONPATH": os.getcwd(), "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    assert watching.stdout is not None
+    while "可以交回" not in watching.stdout.readline():
+        assert watching.poll() is None
+    tablet.said("inspect", "note", inspection, "写于同步之间")
+    while "上传 1 条变更" not in watching.stdout.readline():
+        assert watching.poll() is None
+    watching.send_signal(signal.SIGINT)
+    assert "已停止同步" in watching.communicate(timeout=60)[0] and watching.returncode == 0
+
+
+def test_a_whole_checklist_is_answered_from_one_file(tablet: Hand, inspection: str) -> None:
+    told = {item.code: {"answer": "na"} for item in library().items}
+    output = tablet.said("inspect", "answer", inspection, "--all", "-", input=json.dumps(told))
+    assert output.count("已保存") == len(told) == 160
+    assert "未作答" not in tablet.refused("inspect", "submit", inspection)
 
 
 @pytest.mark.parametrize("kind", [Problem, *Problem.__subclasses__()])

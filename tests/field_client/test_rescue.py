@@ -18,19 +18,17 @@ from sync.courier import Courier, Manifest
 from tests.support.pictures import jpeg
 from tests.support.tablets import SECRETS, hazard, tablet_in
 
-NOTES = 400
+HAZARDS = 400
 OTHER = Secrets(bytes(range(100, 132)), bytes(range(132, 164)))
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A closed tablet with a hazard, many notes and a photo, all of it in the database file itself."""
+    """A closed tablet with many hazards and a photo, all of it in the database file itself."""
     tablet = tablet_in(tmp_path / "home")
-    record = hazard(tablet)
     with tablet.store.writing():
-        for number in range(NOTES):
-            text = f"备忘 {number}：" + "走访记录" * 50
-            tablet.write("hazard", record, {f"notes/n-{number:04}": {"text": text}})
+        for number in range(HAZARDS):
+            record = hazard(tablet, f"隐患 {number}：" + "走访记录" * 50)
     capture(tablet, record, io.BytesIO(jpeg(800, 600)), name="IMG_1.jpg")
     tablet.store.database.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     tablet.close()
@@ -151,10 +149,9 @@ def test_another_tablet_shows_it_at_once_and_queues_it(home: Path, other: Tablet
     (content,), _ = packed(home)
     everything = written(home)
     assert taken(other, content) == courier.Taken(len(everything), 0, 3, 0)
-    (record,) = other.records("hazard")
-    assert len([path for path in other.values(record) if path.startswith("notes/")]) == NOTES
+    assert len(other.records("hazard")) == HAZARDS
     assert other.store.queued() == len(everything)
-    assert [blob.role for blob in other.ledger().blobs] == ["thumbnail", "preview", "original"] or other.ledger().blobs
+    assert {blob.role for blob in other.ledger().blobs} == {"thumbnail", "preview", "original"}
 
 
 def test_twice_is_once(home: Path, other: Tablet) -> None:

@@ -223,6 +223,17 @@ def test_a_restored_or_cloned_tablet_is_told_to_take_a_new_replica_id(county: Co
     assert renamed.push(renamed.change("v2", {"area": AREA}))[0]["status"] == "accepted"
 
 
+def test_a_fork_is_found_behind_an_honest_run_of_the_same_push(county: County) -> None:
+    writer = Replica(county, "r1")
+    clone = Replica(county, "r1", signer=writer.signer)
+    writer.push(writer.change("v1", {"area": AREA}))
+    honest, forked = (json.loads((body := w.body([w.change("v2", {"area": AREA})])).split(b"\n")[0])["runs"][0]
+                      | {"line": body.split(b"\n")[1]} for w in (writer, clone))  # fmt: skip
+    header = {"epoch": EPOCH, "runs": [{k: v for k, v in run.items() if k != "line"} for run in (honest, forked)]}
+    with pytest.raises(ReplicaForked):
+        county.push(b"\n".join([json.dumps(header).encode(), honest["line"], forked["line"]]), signer=writer.signer)
+
+
 def test_an_id_taken_by_other_content_is_kept_under_its_own_name(county: County) -> None:
     writer = Replica(county, "r1")
     first = writer.change("v1", {"area": AREA, "title": "a"})

@@ -1,0 +1,108 @@
+"""Background rounds: when, and how soon again. What goes first within a round is the engine's business.
+
+    something was written      a round at once
+    nothing to do              a round every minute or so, never at the same moment as everybody else
+    a metered line             the same, without large files
+    no answer, a busy server   back-off with jitter, no sooner than the server asked for
+    a contradicting log        the agent stops and says so; nobody but a person can know what is behind it
+
+`plan` decides, and is pure; `Agent` sleeps and calls. Sleep and chance are given to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from field_client.tablet import Until
+from sync.core import retry
+from sync.core.errors import LogInconsistent, Problem, Unavailable, UntrustedNote
+from sync.replicator import Progress, RoundReport
+
+IDLE_S = 60.0
+"""How long an idle tablet waits on average before it looks again; half of it to one and a half, by chance."""
+LOOK_S = 1.0
+"""How often a waiting agent looks whether somebody wrote."""
+ODDITY_S = 900.0
+"""The least wait after a refusal that waiting alone will not mend, such as a revoked device."""
+
+
+class Plan(NamedTuple):
+    """Wait so many seconds before the next round, or less if somebody writes and that helps; or `stop`."""
+
+    wait_s: float
+    until_written: bool = True
+    stop: bool = False
+
+
+def plan(problem: Problem | None, failures: int, chance: float) -> Plan:
+    """What to do after a round that ended with `problem`, the `failures`-th in a row; `chance` is from 0 to 1."""
+    match problem:
+        case None:
+            return Plan(IDLE_S * (0.5 + chance))
+        case LogInconsistent() | UntrustedNote():
+            return Plan(0.0, stop=True)
+        case Unavailable():
+            # Writing more brings neither the network back nor a busy server to rest.
+            return Plan(retry.wait_s(failures, chance, problem.retry_after), until_written=False)
+        case _:
+            return Plan(ODDITY_S * (1 + chance), until_written=False)
+
+
+class Syncing(Protocol):
+    """What the agent needs of a tablet."""
+
+    def sync(
+        self, progress: Callable[[Progress], None] | None = None, until: Until = ..., stop: Callable[[], bool] = ...
+    ) -> RoundReport: ...
+
+    def queued(self) -> int: ...
+
+
+class Agent:
+    """Keeps a tablet synchronised until `stop` says so.
+
+    sleep    for so many seconds; may return early
+    chance   a random number from 0 to 1
+    metered  whether bytes are dear now: then large files wait
+    tell     called with the report of each round; `progress` within it
+    """
+
+    def __init__(
+        self,
+        tablet: Syncing,
+        *,
+        sleep: Callable[[float], None],
+        chance: Callable[[], float],
+        stop: Callable[[], bool] = lambda: False,
+        metered: Callable[[], bool] = lambda: False,
+        tell: Callable[[RoundReport], None] = lambda report: None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self.tablet = tablet
+        self._sleep = sleep
+        self._chance = chance
+        self._stop = stop
+        self._metered = metered
+        self._tell = tell
+        self._progress = progress
+
+    def run(self) -> RoundReport | None:
+        """Round after round, beginning at once; returns the last report when it is told to stop or has to."""
+        report: RoundReport | None = None
+        failures = 0
+        while not self._stop():
+            report = self.tablet.sync(self._progress, "previews" if self._metered() else "everything", self._stop)
+            failures = failures + 1 if report.problem is not None else 0
+            self._tell(report)
+            step = plan(report.problem, failures, self._chance())
+            if step.stop:
+                break
+            self._rest(step)
+        return report
+
+    def _rest(self, step: Plan) -> None:
+        left = step.wait_s
+        while left > 0 and not self._stop() and not (step.until_written and self.tablet.queued()):
+            self._sleep(min(LOOK_S, left))
+            left -= LOOK_S
