@@ -1,9 +1,10 @@
 """What one pull costs while the server's collection grows: nothing new, and 100 changed records.
 
 Two servers run side by side, a small one and a large one, with the same 25 buckets, all of them in the tablet's scope.
-The same requests go to both in turns (A B B A …), from one process with one connection to each. "100 changed" asks with cursors
-that lie 100 positions behind the newest, four in each bucket, and with the log as it was 100 leaves ago, so the answer
-holds a consistency proof too. The time is that of `Peer.pull`: signing, sending, waiting, inflating, parsing.
+The same requests go to both in turns (A B B A …), from one process with one connection to each. "100 changed" asks
+with cursors that lie 100 positions behind the newest, four in each bucket, and with the log as it was 100 leaves ago,
+so the answer holds a consistency proof too. The time is that of `Peer.pull`: signing, sending, waiting, inflating,
+parsing.
 """
 
 from __future__ import annotations

@@ -77,6 +77,16 @@ def all_groups(tablet: Tablet, inspection: str) -> tuple[FormGroup, ...]:
     return checklist_form(groups, items, library())
 
 
+def notice_of(tablet: Tablet, inspection: str) -> Label:
+    """What its publisher says about the edition that the inspection follows."""
+    checklist = tablet.values(inspection).get("checklist")
+    if isinstance(checklist, str):
+        with suppress(NotFound):
+            notice = str(tablet.values(checklist).get("notice") or "")
+            return Label(notice, notice)
+    return library().notice
+
+
 def item_of(groups: Iterable[FormGroup], code: str) -> FormItem:
     """The item with a code, written in capitals or not; raises NotFound."""
     for group in groups:
@@ -137,21 +147,30 @@ def _from_words(item: FormItem, said: str) -> dict[str, Any]:
 def gaps(tablet: Tablet, inspection: str) -> list[Gap]:
     """The items without an answer, and those whose answer asks for a photo that was not taken."""
     values = tablet.values(inspection)
-    day = _day(str(values.get("started_at") or moment(tablet)))
-    shown = {
-        value["item"]
-        for path, value in values.items()
-        if path.startswith("evidence/") and isinstance(value, dict) and "item" in value
-    }
     found = []
     for group in groups_of(tablet, inspection):
         for one in group.items:
             given = values.get(one.path)
             if not isinstance(given, dict):
                 found.append(Gap(one.item.code, Label("未作答", "no answer")))
-            elif photo_due(one.item, verdict(one.asked, given, today=day)) and one.item.code not in shown:
+            elif _lacks_photo(tablet, values, one, given):
                 found.append(Gap(one.item.code, Label("缺照片", "no photo")))
     return found
+
+
+def photo_due_for(tablet: Tablet, inspection: str, item: FormItem, value: Mapping[str, Any]) -> bool:
+    """Whether this answer asks for a photo that was not taken yet."""
+    return _lacks_photo(tablet, tablet.values(inspection), item, value)
+
+
+def _lacks_photo(tablet: Tablet, values: Mapping[str, Any], item: FormItem, value: Mapping[str, Any]) -> bool:
+    day = _day(str(values.get("started_at") or moment(tablet)))
+    taken = any(
+        isinstance(one, dict) and one.get("item") == item.item.code
+        for path, one in values.items()
+        if path.startswith("evidence/")
+    )
+    return not taken and photo_due(item.item, verdict(item.asked, value, today=day))
 
 
 # --- notes, signatures, submission -----------------------------------------------------------------------------------

@@ -10,14 +10,11 @@ nothing vanishes from the screen while the network is away.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import orjson
-from sqlcipher3 import dbapi2 as sqlcipher
 
 from field_client.platform.database import Database
 from sync.core.errors import EpochChanged, Malformed
@@ -44,6 +41,8 @@ CREATE INDEX aliases_by_root ON aliases(root);
 """
 
 BEGINNING = "0"
+SNAPSHOT_FUNCTIONS = {"sum_of": checksum, "special_of": is_special}
+"""What `Pulled.fill` computes of each record itself, whatever the file says."""
 
 _KEEP_STATE = """
 ON CONFLICT(id) DO UPDATE SET kind = excluded.kind, rev = excluded.rev, bytes = excluded.bytes, sum = excluded.sum,
@@ -181,7 +180,7 @@ class Pulled:
         )
 
     def fill(self, bucket: str, epoch: str) -> tuple[int, list[str]]:
-        """Take a bucket from the attached snapshot in place of what was known of it.
+        """Take a bucket from the file attached as `snapshot` (`SNAPSHOT_FUNCTIONS`), in place of what was known of it.
 
         Returns how many records it holds, and the ids of those that came, changed or went.
 
@@ -213,28 +212,6 @@ class Pulled:
         self._write_cursors([cursor])
         came = [id for (id,) in self.database.rows("SELECT id FROM snapshot.states")]
         return len(came), touched + came
-
-    @contextlib.contextmanager
-    def attached(self, snapshot: Path) -> Iterator[None]:
-        """The snapshot file as the schema `snapshot`; it is plain SQLite and trusted with nothing but its rows.
-
-        :raises Malformed: it is no such file
-        """
-        connection = self.database.connection
-        connection.create_function("sum_of", 1, checksum, deterministic=True)
-        connection.create_function("special_of", 1, is_special, deterministic=True)
-        connection.execute("PRAGMA trusted_schema = OFF")
-        try:
-            connection.execute("ATTACH ? AS snapshot KEY ''", (str(snapshot),))
-            try:
-                connection.execute("SELECT count(*) FROM snapshot.sqlite_master").fetchone()
-                yield
-            finally:
-                connection.execute("DETACH snapshot")
-        except sqlcipher.DatabaseError as error:
-            raise Malformed(detail=f"a snapshot that cannot be read: {error}") from error
-        finally:
-            connection.execute("PRAGMA trusted_schema = ON")
 
     def clear(self) -> None:
         """Forget everything: it was another epoch's."""

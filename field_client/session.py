@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from field_client.search import AT_ONCE, Found, Search
 from field_client.tablet import DATABASE, Tablet
 from field_client.terminal import Command, Group, Option, Terminal
 from schemas.labels import Label, Language
-from sync.core.errors import Locked, NotEnrolled, NotFound, Refused
+from sync.core.errors import BrokenStore, Locked, NotEnrolled, NotFound, Refused
 
 SHORT = 8
 """Characters of a record's id that are shown: its end, since ids that were made together begin alike."""
@@ -77,11 +78,19 @@ class Session:
             self._tablet = self.opened(self.secrets())
         return self._tablet
 
-    def opened(self, secrets: Secrets) -> Tablet:
-        """The tablet for these keys, its database new where there is none yet."""
+    def opened(self, secrets: Secrets, new: bool = False) -> Tablet:
+        """The tablet for these keys; where `new`, its database may be made.
+
+        :raises BrokenStore: damaged, or gone while there are photos: an empty one in its place would hide the loss
+        """
         home = self.settings.home
         files = SealedFiles(home / BLOBS, secrets.derived(BLOBS))
-        make = Tablet.open if (home / DATABASE).exists() else Tablet.create
+        files.sweep(time.time())
+        make = Tablet.open
+        if not (home / DATABASE).exists():
+            if not new or any(files.list()):
+                raise BrokenStore(file=DATABASE, detail=Label("文件不见了", "the file is gone"))
+            make = Tablet.create
         self._tablet = make(home, secrets.database_key, secrets.seed, files)
         return self._tablet
 

@@ -96,6 +96,12 @@ def title_of(tablet: Tablet, record: str) -> str:
     return str(values.get(schema.title if schema else "") or values.get("mime") or "")
 
 
+def cells(schema: type[RecordSchema], state: State, *names: str) -> list[Label]:
+    """Some fields of a record for a list: each in words, or that it is in conflict."""
+    values, disputed = values_of(state, schema.merge_of), contested(state, schema.merge_of)
+    return [IN_CONFLICT if one in disputed else value_of(schema, one, values.get(one)) or same("") for one in names]
+
+
 def label_of(schema: type[RecordSchema], path: str) -> Label:
     """The label of a path; the key of a keyed field is said where it says something."""
     name, slash, key = path.partition("/")

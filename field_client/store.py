@@ -127,7 +127,8 @@ class Store:
             some = ids[start : start + AT_ONCE]
             plain = self.pulled.states([id for id, special in some if not special])
             for id, _ in some:
-                yield plain[id] if id in plain else self.view(id)
+                with contextlib.suppress(NotFound):  # gone since the ids were listed
+                    yield plain[id] if id in plain else self.view(id)
 
     def ids(self, kind: str) -> list[tuple[str, bool]]:
         """(id, whether its view has more than plain values) of every record of a kind, pending ones included."""
@@ -195,7 +196,7 @@ class Store:
         return Applied(applied.moved, applied.mismatched, applied.behind)
 
     def fill(self, bucket: str, snapshot: Path) -> int:
-        with self.pulled.attached(snapshot), self.database.writing():
+        with self.database.attached(snapshot, "snapshot", pulled.SNAPSHOT_FUNCTIONS), self.database.writing():
             count, touched = self.pulled.fill(bucket, self.epoch or "")
             self.outbox.settle(complete=False)
             self.touch(touched)

@@ -316,7 +316,8 @@ class Tablet:
 
     def conflicts(self) -> list[Conflict]:
         """Everything in scope that waits for a person."""
-        return [conflict for id in self.store.special() for conflict in self.conflicts_in(id)]
+        shown = filter(None, map(self._shown, self.store.special()))
+        return [conflict for one in shown for conflict in conflicts_of(one, self.merge_of(one.kind))]
 
     def conflicts_in(self, record: str) -> list[Conflict]:
         """What waits for a person in one record. Raises NotFound."""
@@ -425,7 +426,8 @@ class Tablet:
             return None
 
     def _is_deleted(self, record: str) -> bool:
-        return deleted(self.view(record))
+        shown = self._shown(record)
+        return shown is None or deleted(shown)
 
 
 def _check(schema: type[RecordSchema], values: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ import contextlib
 import errno
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
@@ -268,9 +268,3 @@ def _name_of(error: click.BadParameter) -> str:
     if hint is None and error.param is not None:
         hint = error.param.get_error_hint(error.ctx)
     return " / ".join(hint) if isinstance(hint, (list, tuple)) else str(hint or "")
-
-
-def abort(words: Label) -> NoReturn:
-    """End the command because of what a person asked for, with exit status 1 and no stack trace."""
-    click.secho(words.text(terminal_of(click.get_current_context()).language), err=True, fg="red")
-    raise click.exceptions.Exit(1)

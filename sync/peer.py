@@ -266,6 +266,8 @@ class Page:
                 if "b" in item:
                     positions[item["b"]] = item["q"]
                 if "put" in item:
+                    if not line.endswith(b"}}"):
+                        raise ValueError("a line with something behind it")
                     state = item["put"]
                     content = line[line.index(_PUT) + len(_PUT) : -1]  # in a text the quotes would be escaped
                     puts[item["b"]].append(

@@ -13,8 +13,9 @@ import click
 from field_client.config import LANGUAGES
 from field_client.session import Session, command, in_session, option
 from field_client.showing import same, size
-from field_client.tablet import Identity
+from field_client.tablet import DATABASE, Identity
 from schemas.labels import Label, Language
+from sync.core.errors import BrokenStore
 
 
 @command(
@@ -31,12 +32,14 @@ from schemas.labels import Label, Language
 def enrol(session: Session, url: str, code: str, name: str) -> None:
     if session.vault.exists:
         secrets = session.secrets()
+    elif (session.settings.home / DATABASE).exists():
+        raise BrokenStore(file=session.vault.file.name, detail=Label("文件不见了", "the file is gone"))
     else:
         pin = session.pin(new=True)
         secrets = session.vault.create(pin)
         if session.settings.pin is None:
             session.vault.unlock(pin)
-    identity = session.opened(secrets).enrol(url, code, name, f"{platform.system()} {platform.machine()}")
+    identity = session.opened(secrets, new=True).enrol(url, code, name, f"{platform.system()} {platform.machine()}")
     say = session.terminal.say
     say(
         Label(

@@ -11,12 +11,13 @@ import click
 
 from field_client.capture import CHINA
 from field_client.commands.inspections import JSON, attach_files
-from field_client.commands.printing import print_record, saved
+from field_client.commands.printing import brief, print_record, saved
 from field_client.session import Session, command, group, in_session, option, short
-from field_client.showing import value_of
+from field_client.showing import cells
 from schemas.kinds.evidence import SOURCES
 from schemas.kinds.hazard import GRADES, Hazard, overdue
 from schemas.labels import Label
+from sync.core.fold import State, values_of
 
 KIND = Hazard.kind
 
@@ -73,24 +74,21 @@ def add(
 def list_(session: Session, late: bool, as_json: bool) -> None:
     tablet = session.tablet()
     today = datetime.now(CHINA).date().isoformat()
-    rows = [(id, tablet.values(id)) for id in tablet.records(KIND)]
-    rows = [(id, values) for id, values in rows if not late or overdue(values, today)]
+    known = [(one, overdue(values_of(one, Hazard.merge_of), today)) for one in tablet.browse(KIND)]
+    known = [(one, past) for one, past in known if past or not late]
     if as_json:
         names = ("description", "grade", "status", "deadline", "institution")
-        told = [
-            {"id": id, **{name: values.get(name) for name in names}, "overdue": overdue(values, today)}
-            for id, values in rows
-        ]
+        told = [{**brief(tablet, one, *names), "overdue": past} for one, past in known]
         session.terminal.say(json.dumps(told, ensure_ascii=False))
         return
     columns = (Label("编号", "Id"), Label("问题", "Description"), Label("等级", "Grade"), Label("状态", "Status"),
                Label("期限", "Deadline"), Label("逾期", "Overdue"))  # fmt: skip
-    session.terminal.table(columns, [_row(id, values, today) for id, values in rows])
+    session.terminal.table(columns, [_row(one, past) for one, past in known])
 
 
-def _row(id: str, values: dict[str, Any], today: str) -> tuple[Label | str, ...]:
-    said = [value_of(Hazard, name, values.get(name)) or "" for name in ("description", "grade", "status", "deadline")]
-    return short(id), *said, Label("逾期", "overdue") if overdue(values, today) else ""
+def _row(state: State, past: bool) -> tuple[Label | str, ...]:
+    said = cells(Hazard, state, "description", "grade", "status", "deadline")
+    return short(state.record), *said, Label("逾期", "overdue") if past else ""
 
 
 @command("show", label=Label("显示一处隐患", "Show a hazard"), example="patrolbook hazard show 3f2a71bc")

@@ -12,17 +12,16 @@ import click
 
 from field_client import inspecting
 from field_client.capture import capture
-from field_client.commands.printing import print_record
+from field_client.commands.printing import brief, print_record
 from field_client.session import Session, command, group, in_session, option, short
-from field_client.showing import size, value_of
-from field_client.tablet import Tablet
+from field_client.showing import cells, size, value_of
 from schemas.fields import Flag, Integer, RecordField, Text
 from schemas.forms import FormGroup, FormItem
 from schemas.kinds.evidence import SOURCES
 from schemas.kinds.inspection import MODES, Inspection
 from schemas.labels import Label
-from schemas.library.answers import photo_due, verdict
 from sync.core.errors import InvalidField, Malformed, Problem
+from sync.core.fold import State
 
 JSON = Label("输出 JSON", "print JSON")
 SAVED = Label("已保存", "Saved")
@@ -62,24 +61,19 @@ def start(session: Session, institution: str, mode: str, officers: tuple[str, ..
 @in_session
 def list_(session: Session, as_json: bool) -> None:
     tablet = session.tablet()
-    rows = [(id, tablet.values(id)) for id in tablet.records(inspecting.KIND)]
+    known = list(tablet.browse(inspecting.KIND))
     if as_json:
-        told = [
-            {"id": id, **{name: values.get(name) for name in ("name", "status", "started_at")}} for id, values in rows
-        ]
+        told = [brief(tablet, one, "name", "status", "started_at", "institution") for one in known]
         session.terminal.say(json.dumps(told, ensure_ascii=False))
         return
     columns = (Label("编号", "Id"), Label("机构", "Institution"), Label("状态", "Status"), Label("开始", "Started"),
                Label("已答", "Answered"))  # fmt: skip
-    session.terminal.table(columns, [_row(tablet, id, values) for id, values in rows])
+    session.terminal.table(columns, [_row(one) for one in known])
 
 
-def _row(tablet: Tablet, id: str, values: Mapping[str, Any]) -> tuple[Label | str, ...]:
-    said = [value_of(Inspection, name, values.get(name)) or "" for name in ("status", "started_at")]
-    if any(conflict.path == "status" for conflict in tablet.conflicts_in(id)):
-        said[0] = Label("状态有冲突", "status in conflict")
-    answered = sum(path.startswith("answers/") for path in values)
-    return short(id), str(values.get("name", "")), *said, str(answered)
+def _row(state: State) -> tuple[Label | str, ...]:
+    answered = sum(path.startswith("answers/") for path in state.live)
+    return short(state.record), *cells(Inspection, state, "name", "status", "started_at"), str(answered)
 
 
 @command("show", label=Label("显示一次检查", "Show an inspection"), example="patrolbook inspect show 3f2a71bc")
@@ -178,6 +172,7 @@ def _answer_all(session: Session, record: str, told: Mapping[str, Any]) -> None:
 def _walk(session: Session, record: str, groups: tuple[FormGroup, ...], again: bool) -> None:
     tablet, terminal = session.tablet(), session.terminal
     total, number = sum(len(one.items) for one in groups), 0
+    terminal.say(inspecting.notice_of(tablet, record), fg="yellow")
     for one in groups:
         terminal.say(Label(f"── {one.label.zh} ──", f"── {one.label.en} ──"), bold=True)
         for item in one.items:
@@ -194,7 +189,8 @@ def _ask_item(session: Session, record: str, item: FormItem, place: str) -> bool
     terminal = session.terminal
     question = item.item.question
     terminal.say(Label(f"{place} {item.item.code} {question.zh}", f"{place} {item.item.code} {question.en}"))
-    basis = "；".join(one.text for one in item.basis)
+    # A place in a law that nobody checked against the full text says so wherever it is shown.
+    basis = "；".join(one.text if one.mark == "T" else f"{one.text}（{one.verified.zh}）" for one in item.basis)
     if basis:
         terminal.say(Label(f"  依据：{basis}", f"  Basis: {basis}"), dim=True)
     while True:
@@ -206,12 +202,11 @@ def _ask_item(session: Session, record: str, item: FormItem, place: str) -> bool
         except InvalidField as problem:
             terminal.warn(problem.text(terminal.language))
             continue
-        if value.get("answer") == "no" and (
-            reason := terminal.ask(Label("  情况说明", "  What was found"), default="")
-        ):
-            value["reason"] = reason
-        _answer(session, record, item, value)
-        if photo_due(item.item, verdict(item.asked, value, today="9999-12-31")):
+        inspecting.answer(session.tablet(), record, item, value)  # before anything else is asked
+        if value.get("answer") == "no":
+            value["reason"] = terminal.ask(Label("  情况说明", "  What was found"), default="")
+        _answer(session, record, item, {name: part for name, part in value.items() if part})
+        if inspecting.photo_due_for(session.tablet(), record, item, value):
             how = f"patrolbook inspect photo {short(record)} FILE --item {item.item.code}"
             terminal.say(Label(f"  需要拍照：{how}", f"  A photo is due: {how}"), fg="yellow")
         return True

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from field_client.session import Session, short
 from field_client.showing import lines_of, same
+from field_client.tablet import Tablet
 from schemas.base import DELETED
 from schemas.labels import Label
-from sync.core.fold import deleted, values_of
+from sync.core.fold import State, contested, deleted, values_of
 
 
 def saved(record: str) -> Label:
     """That a record was saved: the piece of its id that commands take, and all of it."""
     return Label(f"已保存 {short(record)}（{record}）", f"Saved {short(record)} ({record})")
+
+
+def brief(tablet: Tablet, state: State, *names: str) -> dict[str, Any]:
+    """A record for a list in JSON; what is in conflict is named, and its value is provisional."""
+    values = values_of(state, tablet.merge_of(state.kind))
+    disputed = contested(state, tablet.merge_of(state.kind))
+    return {"id": state.record, **{name: values.get(name) for name in names}, "conflicts": disputed}
 
 
 def print_record(session: Session, record: str, as_json: bool) -> None:

@@ -83,15 +83,16 @@ def _round(session: Session, until: Until) -> bool:
 
 def _watch(session: Session) -> None:
     """Round after round; rounds in which nothing happened go without a word."""
-    told: list[str] = []
+    last = ""
 
     def tell(report: RoundReport) -> None:
+        nonlocal last
         session.search()
         problem = report.problem.code if report.problem is not None else ""
         moved = report.pulled or report.pushed.total() or report.blobs or report.removed
-        if moved or problem != (told[-1] if told else ""):
+        if moved or problem != last:
             _summary(session, report)
-        told.append(problem)
+        last = problem
 
     agent = Agent(session.tablet(), sleep=time.sleep, chance=random.SystemRandom().random, tell=tell)
     with contextlib.suppress(KeyboardInterrupt):
@@ -130,7 +131,7 @@ def _summary(session: Session, report: RoundReport) -> None:
         )
     if report.problem is not None:
         complain(terminal, report.problem)
-    reasons = session.tablet().ledger().reasons()
+    reasons = reasons_to_keep(session.tablet(), session.tablet().ledger())
     if not reasons:
         say(
             Label("全部已由服务器保存并有回执，可以交回平板", "Everything is held by the server with a receipt"),
@@ -153,13 +154,9 @@ def _summary(session: Session, report: RoundReport) -> None:
 def status(session: Session, as_json: bool) -> None:
     tablet = session.tablet()
     ledger = tablet.ledger()
-    lost = strays(tablet)
-    reasons = ledger.reasons()
-    if lost:
-        why = Label(f"{len(lost)} 个拍摄的文件不属于任何记录", f"{len(lost)} captured files belong to no record")
-        reasons.append(why)
+    reasons = reasons_to_keep(tablet, ledger)
     if as_json:
-        session.terminal.say(json.dumps(_status(ledger, reasons, lost), ensure_ascii=False))
+        session.terminal.say(json.dumps(_status(ledger, reasons, strays(tablet)), ensure_ascii=False))
         return
     columns = (Label("记录", "Record"), Label("内容", "What"), Label("变更", "Changes"), Label("文件", "Files"))
     session.terminal.table(columns, [_record_row(tablet, line) for line in ledger.records])
@@ -175,6 +172,14 @@ def status(session: Session, as_json: bool) -> None:
         )
     for reason in reasons:
         session.terminal.say(Label(f"还不能交回：{reason.zh}", f"Not safe to hand in: {reason.en}"), fg="yellow")
+
+
+def reasons_to_keep(tablet: Tablet, ledger: Ledger) -> list[Label]:
+    """Why the tablet must not be handed in yet; empty when it is safe."""
+    reasons = ledger.reasons()
+    if lost := len(strays(tablet)):
+        reasons.append(Label(f"{lost} 个拍摄的文件不属于任何记录", f"{lost} captured files belong to no record"))
+    return reasons
 
 
 def _status(ledger: Ledger, reasons: list[Label], lost: list[str]) -> dict[str, Any]:

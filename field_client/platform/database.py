@@ -17,15 +17,16 @@ from __future__ import annotations
 import contextlib
 import hmac
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import sqlite_utils
 from sqlcipher3 import dbapi2 as sqlcipher
 
+from field_client.platform.files import sync_folder
 from schemas.labels import Label
-from sync.core.errors import BrokenStore, DiskFull, NotFound, Problem, Unavailable, WrongKey
+from sync.core.errors import BrokenStore, DiskFull, Malformed, NotFound, Problem, Unavailable, WrongKey
 
 LEAST_SQLITE = (3, 51, 3)
 """Older WAL code can lose commits or corrupt the file when a checkpoint meets a writer (sqlite.org/wal.html)."""
@@ -115,6 +116,27 @@ class Database:
         self.connection.executemany(sql, rows)
 
     @contextlib.contextmanager
+    def attached(self, file: Path, name: str, functions: Mapping[str, Callable[[Any], Any]]) -> Iterator[None]:
+        """A plain SQLite file as the schema `name`, trusted with nothing but its rows; with functions of one argument.
+
+        :raises Malformed: it is no such file, or damaged
+        """
+        for function, compute in functions.items():
+            self.connection.create_function(function, 1, compute, deterministic=True)
+        self.connection.execute("PRAGMA trusted_schema = OFF")
+        try:
+            self.connection.execute(f"ATTACH ? AS {name} KEY ''", (str(file),))
+            try:
+                self.connection.execute(f"SELECT count(*) FROM {name}.sqlite_master").fetchone()
+                yield
+            finally:
+                self.connection.execute(f"DETACH {name}")
+        except (sqlcipher.DatabaseError, BrokenStore) as error:
+            raise Malformed(detail=f"{file.name}: {error}") from error
+        finally:
+            self.connection.execute("PRAGMA trusted_schema = ON")
+
+    @contextlib.contextmanager
     def translated(self) -> Iterator[None]:
         """Turns the engine's errors into problems: DiskFull, BrokenStore, Unavailable (another program writes)."""
         try:
@@ -140,6 +162,7 @@ def create(path: Path, key: bytes) -> Database:
     """A new, empty database file. Raises FileExistsError where there is one already."""
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     _write_check(path, key)
+    sync_folder(path.parent)
     return _connect(path, key)
 
 

@@ -22,7 +22,6 @@ import io
 import os
 import secrets
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -125,9 +124,9 @@ class SealedFiles:
                 for file in os.scandir(shelf.path):
                     yield file.name
 
-    def sweep(self, now_s: float | None = None) -> None:
-        """Remove what programs that were killed while writing left behind."""
-        before = (time.time() if now_s is None else now_s) - ABANDONED_S
+    def sweep(self, now_s: float) -> None:
+        """Remove what programs that were killed while writing left behind; `now_s` is seconds since 1970."""
+        before = now_s - ABANDONED_S
         for left in self.folder.glob(f"{_NEW}*"):
             with contextlib.suppress(FileNotFoundError):
                 if left.stat().st_mtime < before:

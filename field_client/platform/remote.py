@@ -146,7 +146,9 @@ class Remote:
             raise DigestMismatch(what=bucket)
 
     def have(self, ids: Sequence[str]) -> list[str]:
-        return list(self._json("POST", "/have", {"ids": list(ids)})["lacking"])
+        told = self._json("POST", "/have", {"ids": list(ids)})
+        with _as_told():
+            return list(told["lacking"])
 
     def offer(self, blob: BlobOffer) -> Upload | Held:
         told = self._json("POST", "/blobs", blob._asdict())
@@ -174,7 +176,9 @@ class Remote:
         return self._exchange("GET", f"/blobs/{sha256}{query}", headers={"Range": f"bytes={start}-"} if start else {})
 
     def checkpoint(self) -> str:
-        return self._exchange("GET", "/log/checkpoint").decode()
+        note = self._exchange("GET", "/log/checkpoint")
+        with _as_told():
+            return note.decode()
 
     def inclusion(self, size: int, leaves: Sequence[int]) -> dict[int, tuple[bytes, ...]]:
         told = self._json("POST", "/log/inclusion", {"size": size, "leaves": list(leaves)})

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import click
-import orjson
 
-from schemas.base import RecordSchema
-from schemas.fields import Choice, Flag
-from schemas.labels import Label, Language
-from server import couriers, roster, sheets
+from schemas.labels import Label
+from server import couriers, roster
 from server.cli.frame import Run, as_json, by, command, main, option
+from server.listing import Listing
 from server.roster import BadCell
-from sync.core.errors import NotReady, UnknownKind
+from sync.core.errors import NotReady
 
-IN_CONFLICT = Label("冲突待决", "in conflict")
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -121,17 +117,12 @@ def import_rescue(run: Run, file: Path, passphrase: str | None) -> None:
 @option("--limit", type=click.IntRange(1), default=50, show_default=True, about=Label("最多行数", "Most rows"))
 @as_json
 def list_kind(run: Run, kind: str, limit: int, as_json: bool) -> None:
-    schema = _schema(run, kind)
+    listing = Listing(run.house, kind, run.language)
     if as_json:
-        run.json([row for _, row in zip(range(limit), _rows(run, kind), strict=False)])
+        run.json(list(islice(listing.rows(), limit)))
         return
-    names = [name for name, _ in schema.projected()][:6]
-    labels = [schema.fields_by_name()[name].label for name in names]
-    shown = [
-        [row["record"], *(_cell(schema, name, row, run.language) for name in names)]
-        for _, row in zip(range(limit), _rows(run, kind), strict=False)
-    ]
-    run.table([Label("编号", "id"), *labels], shown)
+    names = listing.names[:6]
+    run.table(listing.header(names), list(islice(listing.lines(names), limit)))
 
 
 @command(
@@ -147,18 +138,13 @@ def list_kind(run: Run, kind: str, limit: int, as_json: bool) -> None:
 @option("--csv", "csv_file", type=_FILE, about=Label("CSV 文件", "CSV file"))
 @option("--xlsx", "xlsx_file", type=_FILE, about=Label("XLSX 文件", "XLSX file"))
 def export(run: Run, kind: str, csv_file: Path | None, xlsx_file: Path | None) -> None:
-    schema = _schema(run, kind)
+    listing = Listing(run.house, kind, run.language)
     if csv_file is None and xlsx_file is None:
         raise click.UsageError(run.text(Label("请给出 --csv 或 --xlsx", "give --csv or --xlsx")))
     for file in (csv_file, xlsx_file):
         if file is not None:
-            lines = _lines(run, schema)
-            count = (
-                sheets.write_csv(file, lines)
-                if file is csv_file
-                else sheets.write_xlsx(file, lines, schema.label.text(run.language))
-            )
-            run.say(Label(f"{file}：{count - 1} 行", f"{file}: {count - 1} rows"), "bold green")
+            count = listing.write_csv(file) if file is csv_file else listing.write_xlsx(file)
+            run.say(Label(f"{file}：{count} 行", f"{file}: {count} rows"), "bold green")
 
 
 def _list_bad(run: Run, bad: list[BadCell]) -> None:
@@ -173,38 +159,3 @@ def _list_bad(run: Run, bad: list[BadCell]) -> None:
             ],
             [(one.line, one.column, one.value, run.text(one.problem), run.text(one.next_step)) for one in bad],
         )
-
-
-def _schema(run: Run, kind: str) -> type[RecordSchema]:
-    schema = run.house.registry.get(kind)
-    if schema is None:
-        raise UnknownKind(kind=kind)
-    return schema
-
-
-def _rows(run: Run, kind: str) -> Iterator[dict[str, Any]]:
-    with run.house.database.read() as conn:
-        yield from run.house.projections.rows(conn, kind)
-
-
-def _lines(run: Run, schema: type[RecordSchema]) -> Iterator[list[Any]]:
-    names = [name for name, _ in schema.projected()]
-    labels = [schema.fields_by_name()[name].label.text(run.language) for name in names]
-    yield [run.text(Label("编号", "id")), *labels]
-    for row in _rows(run, schema.kind):
-        yield [row["record"], *(_cell(schema, name, row, run.language) for name in names)]
-
-
-def _cell(schema: type[RecordSchema], name: str, row: dict[str, Any], language: Language) -> Any:
-    """A field as a person reads it, never the provisional value of a conflict."""
-    if name in orjson.loads(row["conflicted"]):
-        return IN_CONFLICT.text(language)
-    value = row[name]
-    one = schema.fields_by_name()[name]
-    if isinstance(one, Choice) and value in one.options:
-        return one.options[value].text(language)
-    if schema.workflow is not None and value in schema.workflow.statuses and one.merge == "workflow":
-        return schema.workflow.statuses[value].label.text(language)
-    if isinstance(one, Flag) and value is not None:
-        return Label("是", "yes").text(language) if value else Label("否", "no").text(language)
-    return value

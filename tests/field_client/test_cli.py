@@ -388,12 +388,31 @@ def test_the_device_tells_who_it_is(tablet: Hand, server: TestServer) -> None:
 # ---- rescue and import -------------------------------------------------------------------------------------
 
 
+def test_a_database_that_is_gone_is_never_replaced_by_an_empty_one(
+    tablet: Hand, inspection: str, photo: Path, server: TestServer
+) -> None:
+    tablet.said("inspect", "photo", inspection, str(photo))
+    for left in tablet.home.glob("patrolbook.db*"):
+        left.unlink()
+    code = server.code(server.person("inspector", "430102"))
+    for words in (["status"], ["inspect", "list"], ["enrol", server.url, code]):
+        assert "patrolbook rescue" in tablet.refused(*words)
+    assert not (tablet.home / "patrolbook.db").exists()
+
+
+def test_keys_that_are_gone_are_never_replaced_by_new_ones(tablet: Hand, server: TestServer) -> None:
+    tablet.said("lock")
+    (tablet.home / "keys.json").unlink()
+    code = server.code(server.person("inspector", "430102"))
+    assert "keys.json" in tablet.refused("enrol", server.url, code)
+    assert not (tablet.home / "keys.json").exists()
+
+
 def test_what_one_tablet_rescues_another_imports_and_brings_home(
     tablet: Hand, inspection: str, photo: Path, tmp_path: Path, server: TestServer
 ) -> None:
     tablet.said("inspect", "photo", inspection, str(photo))
-    tablet.said("rescue", str(tmp_path / "t.courier"))
-    assert b"PNG" not in (tmp_path / "t.courier").read_bytes()[:4]
+    tablet.said("rescue", str(tmp_path / "t.courier"), "--plain")
     other = Hand(tmp_path / "other")
     other.said("enrol", server.url, server.code(server.person("inspector", "430102")))
     assert "新增 4 条变更、3 个文件" in other.said("import", str(tmp_path / "t.courier"))
@@ -414,7 +433,9 @@ def test_a_courier_without_passphrase_must_be_asked_for(tablet: Hand, inspection
 def test_a_wrong_passphrase_and_a_damaged_courier_are_told_apart(tablet: Hand, inspection: str, tmp_path: Path) -> None:
     file = tmp_path / "t.courier"
     tablet.said("rescue", str(file))
+    assert "学雅口才".encode() not in file.read_bytes()
     assert "口令不对" in tablet("import", str(file), PATROLBOOK_PASSPHRASE="another").output
+    assert "已有 2 条" in tablet.said("import", str(file))
     file.write_bytes(file.read_bytes()[:-200])
     assert "不完整或被改动" in tablet.refused("import", str(file))
 

@@ -1,5 +1,6 @@
 """Finding institutions offline: any piece of a name, its pinyin, an address, a code; and an index that keeps up."""
 
+import sqlite3
 import time
 from pathlib import Path
 
@@ -163,6 +164,23 @@ def test_a_pull_only_leaves_notes_and_the_index_catches_up_in_steps(store: Store
     assert search.catch_up() == 5
     assert search.catch_up() == 0
     assert ids(search, "第204") == ["n204"]
+
+
+def test_a_bucket_that_came_as_a_file_is_noted_too(store: Store, tmp_path: Path) -> None:
+    search = Search(store)
+    state = State("r9", "institution")
+    state.rev, state.acts, state.live = 1, {"c": Act("0" * 12 + "-0000", ("p",))}, {"name": {"c": "快照里的学校"}}
+    snapshot = sqlite3.connect(tmp_path / "bucket.snapshot")
+    snapshot.executescript(
+        "CREATE TABLE meta(key, value); CREATE TABLE states(id TEXT PRIMARY KEY, kind, rev, bytes BLOB, sum);"
+        "INSERT INTO meta VALUES ('epoch', 'e-1'), ('bucket', 'area:43'), ('cursor', '1.0');"
+    )
+    snapshot.execute("INSERT INTO states VALUES ('r9', 'institution', 1, ?, 0)", (state.dump(),))
+    snapshot.commit()
+    snapshot.close()
+    store.realign("e-1")
+    store.fill("area:43", tmp_path / "bucket.snapshot")
+    assert search.catch_up() == 0 and ids(search, "kzldxx") == ["r9"]
 
 
 def test_a_new_name_replaces_the_old_one(store: Store, search: Search) -> None:

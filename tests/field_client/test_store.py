@@ -328,6 +328,10 @@ def test_a_file_that_is_no_snapshot_is_refused_and_can_be_read_past(store: Store
     (tmp_path / "s").write_bytes(b"<html>login</html>" * 500)
     with pytest.raises(Malformed):
         store.fill(A, tmp_path / "s")
+    cut = snapshot(tmp_path / "cut", [state(f"r{n}", 1) for n in range(200)])
+    cut.write_bytes(cut.read_bytes()[:8192])
+    with pytest.raises(Malformed):
+        store.fill(A, cut)
     store.fill(A, snapshot(tmp_path / "good", [state("r1", 1)]))
     assert store.view("r1").rev == 1
 

@@ -511,14 +511,17 @@ FAULTS = ("", "", "", "before", "after", "busy", "epoch", "fork", "expired", "mi
 
 @dataclass
 class World:
-    """A peer and a replica as numbers and sets; each request may be hit by a fault."""
+    """A peer and a replica as numbers and sets; each request may be hit by a fault, and between them somebody may
+    write or stop the round."""
 
     faults: deque[str]
+    meanwhile: deque[str]
     outbox: list[int]
     poison: frozenset[int]
     pages: int
     blobs: dict[str, int]
     broken: frozenset[str]
+    written: int
     epoch: int = 1
     replica_epoch: int = 1
     acknowledged: set[int] = field(default_factory=set)
@@ -544,7 +547,11 @@ class World:
             if state.outcome is not None:
                 assert not todo, "a round is over while something is under way"
                 return state.outcome
-            event = self.perform(todo.pop(pick(len(todo))))  # type: ignore[arg-type]
+            what = self.meanwhile.popleft() if self.meanwhile else ""
+            if what == "write":
+                self.outbox.append(self.written)
+                self.written += 1
+            event = {"write": NewChange(), "stop": Stop()}.get(what) or self.perform(todo.pop(pick(len(todo))))  # type: ignore[arg-type]
         raise AssertionError("the round does not end")
 
     def note(self, action: engine.Noting) -> None:
@@ -647,6 +654,7 @@ class World:
     pages=st.integers(1, 4),
     blobs=st.dictionaries(st.sampled_from("abcde"), st.integers(1, 45), max_size=4),
     broken=st.frozensets(st.sampled_from("abcde"), max_size=1),
+    meanwhile=st.lists(st.sampled_from(["", "", "", "write", "stop"]), max_size=20),
     data=st.data(),
 )
 def test_whatever_goes_wrong_a_round_ends_and_loses_nothing_and_the_next_one_finishes(
@@ -656,22 +664,25 @@ def test_whatever_goes_wrong_a_round_ends_and_loses_nothing_and_the_next_one_fin
     pages: int,
     blobs: dict[str, int],
     broken: frozenset[str],
+    meanwhile: list[str],
     data: st.DataObject,
 ) -> None:
-    world = World(deque(faults), list(range(changes)), poison, pages, blobs, broken)
+    world = World(deque(faults), deque(meanwhile), list(range(changes)), poison, pages, blobs, broken, changes)
 
     def pick(count: int) -> int:
         return data.draw(st.integers(0, count - 1)) if count > 1 else 0
 
     world.run(pick)
-    assert {*world.outbox, *world.acknowledged, *world.dead} == set(range(changes))
+    assert {*world.outbox, *world.acknowledged, *world.dead} == set(range(world.written))
     assert world.acknowledged <= world.taken or world.epoch != world.replica_epoch
 
     world.faults.clear()
+    world.meanwhile.clear()
+    everything = set(range(world.written))
     outcome = world.run(pick)
     assert outcome.complete
-    assert not world.outbox and world.dead == poison & set(range(changes))
-    assert world.acknowledged == world.taken == set(range(changes)) - world.dead
+    assert not world.outbox and world.dead == poison & everything
+    assert world.acknowledged == world.taken == everything - world.dead
     assert world.held == set(blobs) - broken and world.aside >= broken & set(blobs)
 
 

@@ -1,0 +1,73 @@
+"""The records of a kind as people read them: for lists and for spreadsheets. The columns follow from the schema.
+
+A field in conflict says so; no list and no export ever shows a value that nobody decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from schemas.fields import Choice, Flag
+from schemas.labels import Label, Language
+from server import sheets
+from server.instance import Instance
+from sync.core.errors import UnknownKind
+
+IN_CONFLICT = Label("冲突待决", "in conflict")
+YES, NO = Label("是", "yes"), Label("否", "no")
+ID = Label("编号", "id")
+
+
+class Listing:
+    """The records of one kind in one language. Raises UnknownKind."""
+
+    def __init__(self, house: Instance, kind: str, language: Language = "zh") -> None:
+        schema = house.registry.get(kind)
+        if schema is None:
+            raise UnknownKind(kind=kind)
+        self.house, self.schema, self.language = house, schema, language
+        self.names = [name for name, _ in schema.projected()]
+
+    def header(self, names: Sequence[str]) -> list[Label]:
+        """The id, then the labels of these fields."""
+        return [ID, *(self.schema.fields_by_name()[name].label for name in names)]
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The rows of the projection as they are stored, in the order in which records were made."""
+        with self.house.database.read() as conn:
+            yield from self.house.projections.rows(conn, self.schema.kind)
+
+    def lines(self, names: Sequence[str]) -> Iterator[list[Any]]:
+        """The id and these fields of each record, as a person reads them."""
+        for row in self.rows():
+            yield [row["record"], *(self.cell(name, row) for name in names)]
+
+    def cell(self, name: str, row: dict[str, Any]) -> Any:
+        """A field as a person reads it, never the provisional value of a conflict."""
+        if name in orjson.loads(row["conflicted"]):
+            return IN_CONFLICT.text(self.language)
+        value, field = row[name], self.schema.fields_by_name()[name]
+        if isinstance(field, Choice) and value in field.options:
+            return field.options[value].text(self.language)
+        workflow = self.schema.workflow
+        if workflow is not None and field.merge == "workflow" and value in workflow.statuses:
+            return workflow.statuses[value].label.text(self.language)
+        if isinstance(field, Flag) and value is not None:
+            return (YES if value else NO).text(self.language)
+        return value
+
+    def write_csv(self, file: Path) -> int:
+        """Every record and column as CSV that Excel opens; returns the number of records."""
+        return sheets.write_csv(file, self._table()) - 1
+
+    def write_xlsx(self, file: Path) -> int:
+        """The same as XLSX."""
+        return sheets.write_xlsx(file, self._table(), self.schema.label.text(self.language)) - 1
+
+    def _table(self) -> Iterator[list[Any]]:
+        yield [label.text(self.language) for label in self.header(self.names)]
+        yield from self.lines(self.names)
