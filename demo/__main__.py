@@ -30,7 +30,9 @@ def main() -> int:
         console.print(str(failed), style="red", markup=False, highlight=False)
         came_true = False
     took = f"in {time.monotonic() - began:.0f} s"
-    console.print(f"[green]Everything came true {took}.[/green]" if came_true else f"[red]Not everything came true {took}.[/red]")
+    console.print(
+        f"[green]Everything came true {took}.[/green]" if came_true else f"[red]Not everything came true {took}.[/red]"
+    )
     return 0 if came_true else 1
 
 

@@ -48,9 +48,11 @@ class Server:
         log = open(self.data.parent / "server.log", "ab")  # noqa: SIM115  the process keeps it
         self.process = subprocess.Popen(
             [str(BIN / "patrolbook-server"), "serve", "--bind", f"127.0.0.1:{self.port}"],
-            stdout=subprocess.PIPE, stderr=log, start_new_session=True,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
             env={**os.environ, **self._env, "PYTHONUNBUFFERED": "1"},
-        )  # fmt: skip
+        )
         assert self.process.stdout is not None
         deadline = time.monotonic() + STARTS_WITHIN_S
         for line in self.process.stdout:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 from demo import roster
@@ -33,7 +32,9 @@ def main() -> None:
         assert code is not None
         home = said.folder / f"tablet-{number}"
         print(f"A tablet for {person}:  {BIN / 'patrolbook'} --home {home} enrol {url} {code.group()}")
-    print(f"then             {BIN / 'patrolbook'} --home … sync, institutions search, inspect start, status\n", flush=True)
+    print(
+        f"then             {BIN / 'patrolbook'} --home … sync, institutions search, inspect start, status\n", flush=True
+    )
     os.environ.update(PATROLBOOK_DATA=str(server.data))
     program = str(BIN / "patrolbook-server")
     os.execv(program, [program, "serve", "--bind", f"127.0.0.1:{said.port}"])
@@ -51,4 +52,4 @@ def fill(server: Server, sheet: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -72,8 +72,10 @@ class Story:
                 self.proxy.refuse()
                 self.say("No network from here on. Both tablets inspect, each command a process of its own.")
                 with ThreadPoolExecutor(2) as both:
-                    jobs = [both.submit(self.visit, tablet, photos[i * PHOTOS : (i + 1) * PHOTOS])
-                            for i, tablet in enumerate((self.a, self.b))]  # fmt: skip
+                    jobs = [
+                        both.submit(self.visit, tablet, photos[i * PHOTOS : (i + 1) * PHOTOS])
+                        for i, tablet in enumerate((self.a, self.b))
+                    ]
                     visits = [job.result() for job in jobs]
                 twins = self.edit_and_enter_twice(shared)
                 self.back_online()
@@ -92,8 +94,13 @@ class Story:
         self.say("Making the register (7,481 institutions) and 24 photographs of 12 megapixels …")
         sheet = self.folder / "机构名册.csv"
         roster.write_csv(sheet)
-        photos = make_photos(self.cache / "photos", 2 * PHOTOS, 20261122, (281950000, 1129380000),
-                             datetime(2026, 11, 21, 2, 0, tzinfo=UTC))  # fmt: skip
+        photos = make_photos(
+            self.cache / "photos",
+            2 * PHOTOS,
+            20261122,
+            (281950000, 1129380000),
+            datetime(2026, 11, 21, 2, 0, tzinfo=UTC),
+        )
         sizes = [photo.stat().st_size for photo in photos]
         self.say(f"  photographs of {min(sizes) / 1e6:.1f}–{max(sizes) / 1e6:.1f} MB with EXIF time and position")
         self.server.command("init", "--name", "湖南省教育厅", "--area", "43", "--admin", "王芳")
@@ -113,7 +120,9 @@ class Story:
             before = self.proxy.bytes_down
             tablet.command("sync")
             filled = sum(kind == "institution" for kind in self.kinds_on(tablet))
-            self.say(f"  tablet {tablet.name}: {filled:,} institutions, {(self.proxy.bytes_down - before) / 1e6:.1f} MB over the line")
+            self.say(
+                f"  tablet {tablet.name}: {filled:,} institutions, {(self.proxy.bytes_down - before) / 1e6:.1f} MB over the line"
+            )
 
     def a_record_both_know(self) -> str:
         """An inspection that A began yesterday and B has on its tablet too."""
@@ -136,7 +145,9 @@ class Story:
         tablet.command("inspect", "set", inspection, "findings=三间教室，两个出口，灭火器在有效期内")
         tablet.command("inspect", "sign", inspection, "罗雨")
         tablet.command("inspect", "submit", inspection, "--anyway")
-        self.say(f"  tablet {tablet.name}: {len(library().items)} items answered, {len(photos)} photographs, signed, submitted")
+        self.say(
+            f"  tablet {tablet.name}: {len(library().items)} items answered, {len(photos)} photographs, signed, submitted"
+        )
         return inspection
 
     def edit_and_enter_twice(self, shared: str) -> list[str]:
@@ -145,7 +156,9 @@ class Story:
         self.say("Both answered FIR-05 of the same inspection, differently; both entered the same new institution.")
         twins = []
         for tablet, name in ((self.a, "茶楼后的数学班"), (self.b, "茶楼后面数学补习班")):
-            said = tablet.command("institutions", "add", "--name", name, "--area", COUNTY, "--address", "芙蓉南路三段 27 号二楼")
+            said = tablet.command(
+                "institutions", "add", "--name", name, "--area", COUNTY, "--address", "芙蓉南路三段 27 号二楼"
+            )
             found = UUID.search(said)
             twins.append(found.group() if found else self.id_of(tablet, "institution", name))
         return twins
@@ -181,7 +194,9 @@ class Story:
         for conflict in values:
             shown = json.loads(self.server.command("conflicts", "show", conflict["id"], "--json"))
             worse = next(c for c in shown["candidates"] if c["values"]["answers/FIR-05"].get("answer") == "no")
-            self.server.command("conflicts", "resolve", conflict["id"], "--take", worse["change"], "--reason", "照片可见通道堆放杂物")
+            self.server.command(
+                "conflicts", "resolve", conflict["id"], "--take", worse["change"], "--reason", "照片可见通道堆放杂物"
+            )
         self.server.command("merge", *twins, "--reason", "同一地址、同一天录入两次")
         self.say("The county resolved the conflict with a reason and merged the institution that was entered twice.")
         for conflict in json.loads(self.server.command("conflicts", "list", "--json")):
@@ -212,16 +227,27 @@ class Story:
             table.add_row(name, f"{len(mine):,}", digest)
         self.console.print(table)
         self.expect("all three sides hold the same", len(digests) == 1, digests)
-        self.expect("both visits, the shared one and one of the twins are there",
-                    {shared, *visits, min(twins)} <= there.keys() and max(twins) not in there, "records are missing")  # fmt: skip
+        self.expect(
+            "both visits, the shared one and one of the twins are there",
+            {shared, *visits, min(twins)} <= there.keys() and max(twins) not in there,
+            "records are missing",
+        )
         originals = {hashlib.sha256(p.read_bytes()).hexdigest() for p in photos}
-        self.expect("the server holds every original, hash recomputed", originals <= held_bytes.keys(), "photographs are missing")
+        self.expect(
+            "the server holds every original, hash recomputed",
+            originals <= held_bytes.keys(),
+            "photographs are missing",
+        )
         sent = self.proxy.bytes_up - self.sent
-        self.say(f"Bytes sent in the evening: {sent / 1e6:.1f} MB, of which the server holds "
-                 f"{sum(held_bytes.values()) / 1e6:.1f} MB of files: {sent / max(1, sum(held_bytes.values())):.2f} sent for one held.")  # fmt: skip
+        self.say(
+            f"Bytes sent in the evening: {sent / 1e6:.1f} MB, of which the server holds "
+            f"{sum(held_bytes.values()) / 1e6:.1f} MB of files: {sent / max(1, sum(held_bytes.values())):.2f} sent for one held."
+        )
         for tablet in (self.a, self.b):
             status = json.loads(tablet.command("status", "--json"))
-            self.expect(f"tablet {tablet.name}: every receipt verified, safe to hand in", status["safe_to_hand_in"], status)
+            self.expect(
+                f"tablet {tablet.name}: every receipt verified, safe to hand in", status["safe_to_hand_in"], status
+            )
         checked = self.server.command("verify")
         self.say("patrolbook-server verify: " + one_line(checked, -1))
 
@@ -240,7 +266,9 @@ class Story:
 
     def tablet_holds(self, tablet: Tablet) -> dict[str, tuple[str, Any]]:
         with self.opened(tablet) as store:
-            return {s.record: ("", orjson.loads(s.dump())["live"]) for kind in store.kinds() for s in store.browse(kind)}
+            return {
+                s.record: ("", orjson.loads(s.dump())["live"]) for kind in store.kinds() for s in store.browse(kind)
+            }
 
     def kinds_on(self, tablet: Tablet) -> list[str]:
         """The kind of every record on a tablet."""

@@ -48,7 +48,9 @@ class Plan:
         self.keyed = {name: field for name, field in by_name.items() if field.keyed}
         self.status = next((name for name, field in self.single.items() if field.merge == "workflow"), None)
         self.reserved = frozenset(name for name, field in by_name.items() if field.writer != "maker")
-        self.chosen = [(name, field) for name, field in self.single.items() if isinstance(field, Choice) and field.reserved]
+        self.chosen = [
+            (name, field) for name, field in self.single.items() if isinstance(field, Choice) and field.reserved
+        ]
 
 
 class RecordSchema(marshmallow.Schema):
@@ -199,4 +201,15 @@ def _check_deleted(value: Any) -> None:
         raise Invalid(DELETED, Label("删除应写明 seen 和 reason", "a deletion names what it saw (seen) and a reason"))
 
 
-__all__ = ["Area", "DELETED", "DESK_ROLES", "FIELD_ROLES", "PATH", "Invalid", "RecordSchema", "Section", "flatten", "nest"]
+__all__ = [
+    "Area",
+    "DELETED",
+    "DESK_ROLES",
+    "FIELD_ROLES",
+    "PATH",
+    "Invalid",
+    "RecordSchema",
+    "Section",
+    "flatten",
+    "nest",
+]

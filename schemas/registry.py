@@ -60,6 +60,4 @@ def kinds_in(module: ModuleType) -> list[type[RecordSchema]]:
 def shipped() -> Registry:
     """Every kind in `schemas/kinds/`."""
     modules = sorted(found.name for found in pkgutil.iter_modules(schemas.kinds.__path__))
-    return Registry(
-        kind for name in modules for kind in kinds_in(importlib.import_module(f"schemas.kinds.{name}"))
-    )
+    return Registry(kind for name in modules for kind in kinds_in(importlib.import_module(f"schemas.kinds.{name}")))

@@ -10,15 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from server.storage.database import Connection
-
 from schemas.labels import Label
 from schemas.registry import Registry
 from server.keys import ServerKeys
 from server.sequencer import EVERYWHERE, Arrival, Outcome, Sequencer, ServerWriter, Written
 from server.storage import conflicts, journal, states
 from server.storage.conflicts import Row
-from server.storage.database import Clock, Database
+from server.storage.database import Clock, Connection, Database
 from server.storage.projections import Projections
 from sync.core.change import Change
 from sync.core.errors import InvalidField, NotFound, Refused, Stale
@@ -96,10 +94,18 @@ def write_many(
         for record, values in acts:
             state = live.get(record or "")
             parents = {path: (value, state.ids(path) if state else []) for path, value in values.items()}
-            arrivals.append(writer.arrival(
-                kind=kind, record=record or desk.keys.new_id(now), values=parents, by=list(by), schema=schema.version,
-                decision=decision, rights=rights, after=arrivals[-1] if arrivals else None,
-            ))  # fmt: skip
+            arrivals.append(
+                writer.arrival(
+                    kind=kind,
+                    record=record or desk.keys.new_id(now),
+                    values=parents,
+                    by=list(by),
+                    schema=schema.version,
+                    decision=decision,
+                    rights=rights,
+                    after=arrivals[-1] if arrivals else None,
+                )
+            )
         written = Sequencer(conn, desk.registry, desk.projections, desk.keys, now).apply(arrivals)
         return _accepted(written)
 
@@ -108,8 +114,10 @@ def show(desk: Desk, prefix: str) -> Shown:
     """One conflict, by the beginning of its id. Raises NotFound when none or several begin so."""
     with desk.database.read() as conn:
         row = _find(conn, prefix)
-        history = {change.id: (change, kept, received) for change, kept, received in
-                   journal.history(conn, journal.connected(conn, {row.record}))}  # fmt: skip
+        history = {
+            change.id: (change, kept, received)
+            for change, kept, received in journal.history(conn, journal.connected(conn, {row.record}))
+        }
         state = _live(conn, [row.record]).get(row.record)
         devices = journal.devices(conn, list(row.candidates))
         shown = []
@@ -119,13 +127,28 @@ def show(desk: Desk, prefix: str) -> Shown:
             change, kept, received = history[id]
             paths = [row.path] if row.path in change.set else list(change.set)
             facts = change.body["clock"]
-            shown.append(Candidate(
-                id, {path: change.value(path) for path in paths},
-                {path: [history[p][0].value(path) for p in change.parents(path)
-                        if p in history and path in history[p][0].set] for path in paths},
-                change.by, devices.get(id, ("", ""))[1], devices.get(id, ("", ""))[0], int(facts["wall"]),
-                int(facts["off"]), received, kept.status, kept.reason,
-            ))  # fmt: skip
+            shown.append(
+                Candidate(
+                    id,
+                    {path: change.value(path) for path in paths},
+                    {
+                        path: [
+                            history[p][0].value(path)
+                            for p in change.parents(path)
+                            if p in history and path in history[p][0].set
+                        ]
+                        for path in paths
+                    },
+                    change.by,
+                    devices.get(id, ("", ""))[1],
+                    devices.get(id, ("", ""))[0],
+                    int(facts["wall"]),
+                    int(facts["off"]),
+                    received,
+                    kept.status,
+                    kept.reason,
+                )
+            )
         return Shown(row, shown, state)
 
 
@@ -159,8 +182,16 @@ def resolve(
             if len(chosen) != 1:
                 raise NotFound(what=take)
             value = live[chosen[0]]
-        return _decide(desk, conn, state.kind, row.record, {"do": "resolve", "conflict": row.id, "reason": reason},
-                       by, rights, {row.path: (value, parents)})  # fmt: skip
+        return _decide(
+            desk,
+            conn,
+            state.kind,
+            row.record,
+            {"do": "resolve", "conflict": row.id, "reason": reason},
+            by,
+            rights,
+            {row.path: (value, parents)},
+        )
 
 
 def keep_deleted(desk: Desk, prefix: str, *, reason: str, by: Sequence[str], rights: Rights = EVERYWHERE) -> Outcome:
@@ -170,8 +201,16 @@ def keep_deleted(desk: Desk, prefix: str, *, reason: str, by: Sequence[str], rig
         state = _live(conn, [row.record])[row.record]
         seen = sorted({id for path, values in state.live.items() if path != row.path for id in values})
         value = {"seen": seen, "reason": reason}
-        return _decide(desk, conn, state.kind, row.record, {"do": "resolve", "conflict": row.id, "reason": reason},
-                       by, rights, {row.path: (value, state.ids(row.path))})  # fmt: skip
+        return _decide(
+            desk,
+            conn,
+            state.kind,
+            row.record,
+            {"do": "resolve", "conflict": row.id, "reason": reason},
+            by,
+            rights,
+            {row.path: (value, state.ids(row.path))},
+        )
 
 
 def undo(desk: Desk, prefix: str, *, reason: str, by: Sequence[str], rights: Rights = EVERYWHERE) -> Outcome:
@@ -201,20 +240,25 @@ def unmerge(
         merges = [
             change.id
             for change, kept, _ in journal.history(conn, members)
-            if kept.status == "accepted" and (change.decision or {}).get("do") == "merge"
+            if kept.status == "accepted"
+            and (change.decision or {}).get("do") == "merge"
             and {change.record, change.body["decision"]["other"]} == {survivor, other}
-        ]  # fmt: skip
+        ]
         if not merges:
             raise NotFound(what=f"{survivor} + {other}")
         return _withdraw(desk, conn, survivor, merges, reason, by, rights)
 
 
-def admit(desk: Desk, changes: Sequence[str], *, reason: str, by: Sequence[str], rights: Rights = EVERYWHERE) -> Outcome:
+def admit(
+    desk: Desk, changes: Sequence[str], *, reason: str, by: Sequence[str], rights: Rights = EVERYWHERE
+) -> Outcome:
     """Let kept changes count after all; where they meet newer values a conflict opens."""
     return _waiting(desk, "admit", changes, reason, by, rights)
 
 
-def close(desk: Desk, changes: Sequence[str], *, reason: str, by: Sequence[str], rights: Rights = EVERYWHERE) -> Outcome:
+def close(
+    desk: Desk, changes: Sequence[str], *, reason: str, by: Sequence[str], rights: Rights = EVERYWHERE
+) -> Outcome:
     """Leave kept changes out for good; they stay in the log with the reason."""
     return _waiting(desk, "close", changes, reason, by, rights)
 
@@ -235,9 +279,14 @@ def _decide(
     now = desk.now()
     schema = desk.registry.get(kind)
     arrival = ServerWriter(conn, desk.keys, now).arrival(
-        kind=kind, record=record, values=values, by=list(by), schema=schema.version if schema else 1,
-        decision=decision, rights=rights,
-    )  # fmt: skip
+        kind=kind,
+        record=record,
+        values=values,
+        by=list(by),
+        schema=schema.version if schema else 1,
+        decision=decision,
+        rights=rights,
+    )
     return _accepted(Sequencer(conn, desk.registry, desk.projections, desk.keys, now).apply([arrival]))[0]
 
 
@@ -249,9 +298,7 @@ def _withdraw(
     return _decide(desk, conn, kind, record, {"do": "withdraw", "changes": changes, "reason": reason}, by, rights, {})
 
 
-def _waiting(
-    desk: Desk, do: str, changes: Sequence[str], reason: str, by: Sequence[str], rights: Rights
-) -> Outcome:
+def _waiting(desk: Desk, do: str, changes: Sequence[str], reason: str, by: Sequence[str], rights: Rights) -> Outcome:
     with desk.database.write() as conn:
         kept = journal.known(conn, changes)
         for id in changes:
@@ -279,8 +326,11 @@ def _live(conn: Connection, records: Sequence[str]) -> dict[str, State]:
     """record → its state, also for one that was merged into another."""
     roots = {record: record for record in records} | journal.roots(conn, list(records))
     stored = states.load(conn, set(roots.values()))
-    return {record: State.read(stored[root].bytes) for record, root in roots.items()
-            if root in stored and stored[root].bucket is not None}  # fmt: skip
+    return {
+        record: State.read(stored[root].bytes)
+        for record, root in roots.items()
+        if root in stored and stored[root].bucket is not None
+    }
 
 
 def _same_kind(conn: Connection, first: str, second: str) -> str:
@@ -302,5 +352,19 @@ def _accepted(written: Written) -> list[Outcome]:
     return written.outcomes
 
 
-__all__ = ["Candidate", "Change", "Desk", "Shown", "admit", "close", "keep_deleted", "merge", "resolve", "show",
-           "undo", "unmerge", "write", "write_many"]  # fmt: skip
+__all__ = [
+    "Candidate",
+    "Change",
+    "Desk",
+    "Shown",
+    "admit",
+    "close",
+    "keep_deleted",
+    "merge",
+    "resolve",
+    "show",
+    "undo",
+    "unmerge",
+    "write",
+    "write_many",
+]

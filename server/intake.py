@@ -14,14 +14,13 @@ from typing import Any
 import orjson
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from server.storage.database import Connection
 
 from schemas.labels import Language
 from schemas.registry import Registry
 from server.keys import ServerKeys
 from server.sequencer import Arrival, Outcome, RightsAt, Sequencer
 from server.storage import journal
-from server.storage.database import Database
+from server.storage.database import Connection, Database
 from server.storage.projections import Projections
 from sync.core.change import CHANGE_TAG, START, Change, Link, signature_input
 from sync.core.errors import EpochChanged, Malformed, NotAllowed, Problem, ReplicaForked
@@ -82,11 +81,19 @@ def read_line(line: bytes) -> tuple[Change, Disposition | None]:
         return Change.read(line), None
     except Problem as problem:
         digest = hashlib.sha256(CHANGE_TAG + line).digest()
-        body = {"id": f"line:{digest.hex()}", "record": "", "kind": "", "set": {}, "by": [], "schema": 0,
-                "hlc": "000000000000-0000"}  # fmt: skip
+        body = {
+            "id": f"line:{digest.hex()}",
+            "record": "",
+            "kind": "",
+            "set": {},
+            "by": [],
+            "schema": 0,
+            "hlc": "000000000000-0000",
+        }
         field = str(problem.facts.get("field", ""))
-        return Change(body, line, digest), Disposition("quarantined", "not-a-change", field, problem.message.fill(
-            **{"detail": "", "field": field} | problem.facts))  # fmt: skip
+        return Change(body, line, digest), Disposition(
+            "quarantined", "not-a-change", field, problem.message.fill(**{"detail": "", "field": field} | problem.facts)
+        )
 
 
 def _split(body: bytes) -> tuple[dict[str, Any], list[bytes]]:
@@ -95,9 +102,13 @@ def _split(body: bytes) -> tuple[dict[str, Any], list[bytes]]:
         header = orjson.loads(lines[0])
         runs = header["runs"]
         shaped = isinstance(header["epoch"], str) and all(
-            isinstance(r["replica"], str) and type(r["n"]) is int and r["n"] > 0 and isinstance(r["prev"], str)
-            and isinstance(r["sigs"], list) for r in runs
-        )  # fmt: skip
+            isinstance(r["replica"], str)
+            and type(r["n"]) is int
+            and r["n"] > 0
+            and isinstance(r["prev"], str)
+            and isinstance(r["sigs"], list)
+            for r in runs
+        )
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise Malformed(detail="the first line of a push names epoch and runs") from error
     if not shaped:
@@ -118,9 +129,7 @@ def _runs(header: dict[str, Any], lines: list[bytes]) -> list[tuple[dict[str, An
     return found
 
 
-def _follow(
-    run: dict[str, Any], lines: list[bytes], device: str, public_key: bytes, rights: RightsAt
-) -> list[Arrival]:
+def _follow(run: dict[str, Any], lines: list[bytes], device: str, public_key: bytes, rights: RightsAt) -> list[Arrival]:
     """The arrivals of one run, chained from its `prev`.
 
     Each change's chain hash covers all before it, so one valid signature at the end of the run vouches for the whole

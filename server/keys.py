@@ -83,8 +83,10 @@ def load(folder: Path) -> ServerKeys:
     file = folder / FILE
     start = Label("启动", "start")
     if not file.exists():
-        detail = Label(f"{folder.parent} 还没有建立服务器（patrolbook-server init）",
-                       f"{folder.parent} holds no server yet (patrolbook-server init)")  # fmt: skip
+        detail = Label(
+            f"{folder.parent} 还没有建立服务器（patrolbook-server init）",
+            f"{folder.parent} holds no server yet (patrolbook-server init)",
+        )
         raise NotReady(action=start, detail=detail)
     if file.stat().st_mode & 0o077:
         detail = Label(f"{file} 可被他人读取，请执行 chmod 600", f"{file} is readable by others: chmod 600")

@@ -45,15 +45,19 @@ def pull(
     budget = min(int(request.get("limit_bytes") or PAGE), LARGEST_PAGE)
     with database.read() as conn:
         mine = states.heads(conn, prefixes, exact)
-        lines = [_line({
-            "head": {
-                "epoch": epoch,
-                "time": now,
-                "buckets": {b.id: b.head for b in mine.values()},
-                "granted": sorted(mine.keys() - cursors.keys()),
-                "revoked": sorted(cursors.keys() - mine.keys()),
-            }
-        })]  # fmt: skip
+        lines = [
+            _line(
+                {
+                    "head": {
+                        "epoch": epoch,
+                        "time": now,
+                        "buckets": {b.id: b.head for b in mine.values()},
+                        "granted": sorted(mine.keys() - cursors.keys()),
+                        "revoked": sorted(cursors.keys() - mine.keys()),
+                    }
+                }
+            )
+        ]
         ahead: dict[str, str] = {}
         more = False
         for bucket in sorted(mine.values(), key=_priority):
@@ -101,7 +105,9 @@ def _log(conn: Any, keys: ServerKeys, known: Any, now: int) -> dict[str, Any]:
     answer: dict[str, Any] = {"checkpoint": merkle.checkpoint(conn, keys.origin, keys.log_seed, now)}
     size = known.get("size") if isinstance(known, dict) else None
     if isinstance(size, int) and 0 < size < merkle.size(conn):
-        answer["consistency"] = [base64.b64encode(p).decode() for p in merkle.consistency(conn, size, merkle.size(conn))]
+        answer["consistency"] = [
+            base64.b64encode(p).decode() for p in merkle.consistency(conn, size, merkle.size(conn))
+        ]
     return answer
 
 

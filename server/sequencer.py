@@ -6,16 +6,15 @@ needs, keeps the merged records of the batch in memory, and writes the outcome o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
-
-from server.storage.database import Connection
 
 from schemas.base import RecordSchema
 from schemas.registry import Registry
 from server.keys import ServerKeys
 from server.storage import blobs, conflicts, journal, merkle, states
+from server.storage.database import Connection
 from server.storage.journal import Kept
 from server.storage.projections import Projections
 from server.storage.states import Placed, Stored
@@ -157,11 +156,27 @@ class Sequencer:
     ) -> None:
         change, link = arrival.change, arrival.link
         id = id or change.id
-        self._rows.append((
-            before + len(self._data), id, change.hash, link.replica, link.n, arrival.chain, link.signature,
-            arrival.device, change.record, change.kind, change.content, entry.status, entry.reason,
-            disposition.field, entry.role, entry.stamp, self.now,
-        ))  # fmt: skip
+        self._rows.append(
+            (
+                before + len(self._data),
+                id,
+                change.hash,
+                link.replica,
+                link.n,
+                arrival.chain,
+                link.signature,
+                arrival.device,
+                change.record,
+                change.kind,
+                change.content,
+                entry.status,
+                entry.reason,
+                disposition.field,
+                entry.role,
+                entry.stamp,
+                self.now,
+            )
+        )
         self._data.append(change.hash)
         self._new[id] = entry
         if change.replaces:
@@ -212,10 +227,14 @@ class Sequencer:
                 self._merged_away.pop(member, None)
         for root, state in merged.items():
             record = self._records[root]
-            state.rev = max((self._records[m].stored.rev for m in (root, *state.members)  # type: ignore[union-attr]
-                             if m in self._records and self._records[m].stored is not None), default=0)  # fmt: skip
+            state.rev = self._revision((root, *state.members))
             record.state = state
             record.touched = True
+
+    def _revision(self, records: Iterable[str]) -> int:
+        """The highest revision under which any of these records was ever sent: a merged record goes on from there."""
+        stored = (self._records[record].stored for record in records if record in self._records)
+        return max((one.rev for one in stored if one is not None), default=0)
 
     def _connected_by(self, change: Change) -> set[str]:
         """The records that a change ties to its own: by merging, or by a decision on a change kept under another."""
@@ -241,9 +260,13 @@ class Sequencer:
             values = settle(state, schema)
             if values:
                 arrival = ServerWriter(self.conn, self.keys, self.now).arrival(
-                    kind=state.kind, record=root, values=values, by=[SYSTEM], schema=schema.version,
+                    kind=state.kind,
+                    record=root,
+                    values=values,
+                    by=[SYSTEM],
+                    schema=schema.version,
                     after=self._last_own,
-                )  # fmt: skip
+                )
                 self._take(arrival, before)
 
     # --- reading and writing -----------------------------------------------------------------------------------------
@@ -332,8 +355,8 @@ class Sequencer:
             if kept is not None:
                 root = roots[kept.record]
                 rev, where = old.get(root, (0, None))
-                outcomes.append(Outcome(id, True, kept.status, kept.reason, kept.field, None, root, rev,  # type: ignore[arg-type]
-                                        where, kept.leaf))  # fmt: skip
+                told = (kept.status, kept.reason, kept.field, None)
+                outcomes.append(Outcome(id, True, *told, root, rev, where, kept.leaf))
                 continue
             root = self._roots.get(arrival.change.record, arrival.change.record)
             state = self._records[root].state if root in self._records else None
@@ -341,10 +364,20 @@ class Sequencer:
             status = disposition.status if disposition else entry.status if entry else "quarantined"
             reason = disposition.reason if disposition else entry.reason if entry else ""
             leaf = leaves.get(id, leaves.get(f"{id}~{arrival.change.hash.hex()[:16]}", -1))
-            outcomes.append(Outcome(
-                id, disposition is None, status, reason, disposition.field if disposition else "",
-                disposition.detail if disposition else None, root, state.rev if state else 0, placed.get(root), leaf,
-            ))  # fmt: skip
+            outcomes.append(
+                Outcome(
+                    id,
+                    disposition is None,
+                    status,
+                    reason,
+                    disposition.field if disposition else "",
+                    disposition.detail if disposition else None,
+                    root,
+                    state.rev if state else 0,
+                    placed.get(root),
+                    leaf,
+                )
+            )
         return outcomes
 
 
@@ -375,9 +408,16 @@ class ServerWriter:
         stamp = clock.tick(after.change.hlc if after is not None else self.keys.last_stamp, self.now)
         self.keys.last_stamp = stamp
         change = compose(
-            id=self.keys.new_id(self.now), kind=kind, record=record, set=values, by=by, schema=schema, hlc=stamp,
-            clock={"wall": self.now, "mono": 0, "boot": self.keys.replica, "off": 0}, decision=decision,
-        )  # fmt: skip
+            id=self.keys.new_id(self.now),
+            kind=kind,
+            record=record,
+            set=values,
+            by=by,
+            schema=schema,
+            hlc=stamp,
+            clock={"wall": self.now, "mono": 0, "boot": self.keys.replica, "off": 0},
+            decision=decision,
+        )
         link = Link(self.keys.replica, n, prev, b"")
         chain = link.chain(change.hash)
         link = link._replace(signature=self.keys.sign(signature_input(chain)))

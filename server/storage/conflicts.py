@@ -14,8 +14,18 @@ from server.storage.tables import conflicts
 from sync.core.fold import Conflict
 
 _COLUMNS = (
-    "id", "record", "record_kind", "bucket", "kind", "path", "candidates", "status", "opened", "closed", "decision",
-)  # fmt: skip
+    "id",
+    "record",
+    "record_kind",
+    "bucket",
+    "kind",
+    "path",
+    "candidates",
+    "status",
+    "opened",
+    "closed",
+    "decision",
+)
 _write = Bulk(conflicts, _COLUMNS, conflict=("id",))
 
 
@@ -54,8 +64,21 @@ def keep(
         old = before.get(conflict.id)
         status = "open" if old is None else "reopened" if old.status == "resolved" else old.status
         opened = now if old is None or old.status == "resolved" else old.opened
-        rows.append(Row(conflict.id, conflict.record, record_kind, bucket, conflict.kind, conflict.path,
-                        conflict.candidates, status, opened, None, None))  # fmt: skip
+        rows.append(
+            Row(
+                conflict.id,
+                conflict.record,
+                record_kind,
+                bucket,
+                conflict.kind,
+                conflict.path,
+                conflict.candidates,
+                status,
+                opened,
+                None,
+                None,
+            )
+        )
     for old in before.values():
         if old.id not in seen and old.status != "resolved":
             rows.append(old._replace(status="resolved", closed=now, decision=decisions.get(old.record)))

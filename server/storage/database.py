@@ -99,7 +99,7 @@ class Bulk:
         name = conn.dialect.name
         if name not in self._compiled:
             insert = (postgresql if name == "postgresql" else sqlite_dialect).insert(self.table)
-            statement: Any = insert.values({column: None for column in self.columns})
+            statement: Any = insert.values(dict.fromkeys(self.columns))
             if self.ignore:
                 statement = statement.on_conflict_do_nothing()
             elif self.conflict:

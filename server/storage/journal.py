@@ -10,12 +10,27 @@ from sqlalchemy import Connection, or_, select
 from server.storage.database import Bulk
 from server.storage.tables import aliases, changes, edges, links
 from sync.core.change import Change
-from sync.core.fold import Entry
+from sync.core.fold import Entry, Status
 
 COLUMNS = (
-    "leaf", "id", "hash", "replica", "n", "chain", "signature", "device", "record", "kind", "content",
-    "status", "reason", "field", "role", "stamp", "received",
-)  # fmt: skip
+    "leaf",
+    "id",
+    "hash",
+    "replica",
+    "n",
+    "chain",
+    "signature",
+    "device",
+    "record",
+    "kind",
+    "content",
+    "status",
+    "reason",
+    "field",
+    "role",
+    "stamp",
+    "received",
+)
 
 insert_changes = Bulk(changes, COLUMNS)
 insert_edges = Bulk(edges, ("parent", "child"), ignore=True)
@@ -34,7 +49,7 @@ class Kept(NamedTuple):
     n: int
     record: str
     kind: str
-    status: str
+    status: Status
     reason: str
     field: str
     leaf: int
@@ -60,18 +75,18 @@ def links_of(conn: Connection, replica: str, first: int, last: int) -> dict[int,
 def last_link(conn: Connection, replica: str) -> tuple[int, str] | None:
     """(n, chain) of a replica's newest change."""
     row = conn.execute(
-        select(changes.c.n, changes.c.chain)
-        .where(changes.c.replica == replica)
-        .order_by(changes.c.n.desc())
-        .limit(1)
+        select(changes.c.n, changes.c.chain).where(changes.c.replica == replica).order_by(changes.c.n.desc()).limit(1)
     ).first()
     return (row.n, row.chain) if row else None
 
 
 def replaced_before_arrival(conn: Connection, ids: Collection[str]) -> set[str]:
     """Of these ids, those that a kept change already names as a parent."""
-    return {row.parent for some in _slices(ids)
-            for row in conn.execute(select(edges.c.parent).where(edges.c.parent.in_(some)).distinct())}  # fmt: skip
+    return {
+        row.parent
+        for some in _slices(ids)
+        for row in conn.execute(select(edges.c.parent).where(edges.c.parent.in_(some)).distinct())
+    }
 
 
 def deciding(conn: Connection, id: str) -> set[str]:
@@ -83,9 +98,7 @@ def deciding(conn: Connection, id: str) -> set[str]:
 
 def entries(conn: Connection, records: Collection[str]) -> list[Entry]:
     """Every kept change of these records, as the fold wants them."""
-    wanted = select(
-        changes.c.content, changes.c.status, changes.c.reason, changes.c.role, changes.c.stamp
-    )
+    wanted = select(changes.c.content, changes.c.status, changes.c.reason, changes.c.role, changes.c.stamp)
     return [
         Entry(Change.stored(bytes(row.content)), row.status, row.reason, row.role, row.stamp)
         for some in _slices(records)
@@ -107,8 +120,9 @@ def connected(conn: Connection, records: Iterable[str]) -> set[str]:
     found = set(records)
     todo = found
     while todo:
-        rows = conn.execute(select(links.c.record, links.c.other).where(
-            or_(links.c.record.in_(todo), links.c.other.in_(todo))))  # fmt: skip
+        rows = conn.execute(
+            select(links.c.record, links.c.other).where(or_(links.c.record.in_(todo), links.c.other.in_(todo)))
+        )
         todo = {one for row in rows for one in row} - found
         found |= todo
     return found
@@ -139,8 +153,11 @@ def history(conn: Connection, records: Collection[str]) -> list[tuple[Change, Ke
 def devices(conn: Connection, ids: Collection[str]) -> dict[str, tuple[str, str]]:
     """change id → (device, role of its author)."""
     wanted = select(changes.c.id, changes.c.device, changes.c.role)
-    return {row.id: (row.device, row.role) for some in _slices(ids)
-            for row in conn.execute(wanted.where(changes.c.id.in_(some)))}  # fmt: skip
+    return {
+        row.id: (row.device, row.role)
+        for some in _slices(ids)
+        for row in conn.execute(wanted.where(changes.c.id.in_(some)))
+    }
 
 
 def waiting(conn: Connection, status: str | None = None) -> list[tuple[Kept, bytes, int]]:
@@ -153,8 +170,9 @@ def waiting(conn: Connection, status: str | None = None) -> list[tuple[Kept, byt
 
 def scan(conn: Connection) -> Iterator[tuple[int, str, bytes, str, int, str, bytes, str, bytes]]:
     """(leaf, id, hash, replica, n, chain, signature, device, content) of the whole log in order, streamed."""
-    wanted = [changes.c[name] for name in
-              ("leaf", "id", "hash", "replica", "n", "chain", "signature", "device", "content")]  # fmt: skip
+    wanted = [
+        changes.c[name] for name in ("leaf", "id", "hash", "replica", "n", "chain", "signature", "device", "content")
+    ]
     result = conn.execution_options(yield_per=1000).execute(select(*wanted).order_by(changes.c.leaf))
     for row in result:
         yield (row[0], row[1], bytes(row[2]), row[3], row[4], row[5], bytes(row[6]), row[7], bytes(row[8]))

@@ -105,5 +105,15 @@ def _tree(conn: Connection, held: int) -> Tree:
     return Tree(read, held)
 
 
-__all__ = ["act_bytes", "act_leaf", "append", "append_act", "checkpoint", "consistency", "frontier",
-           "inclusion", "root", "size"]
+__all__ = [
+    "act_bytes",
+    "act_leaf",
+    "append",
+    "append_act",
+    "checkpoint",
+    "consistency",
+    "frontier",
+    "inclusion",
+    "root",
+    "size",
+]

@@ -88,8 +88,11 @@ class Projections:
 
     def _table(self, schema: type[RecordSchema]) -> Table:
         name = f"p_{schema.kind}"
-        columns = [Column(field_name, _TYPES[field.column or "text"]) for field_name, field in schema.projected()
-                   if field_name not in ("record", "conflicted", "deleted", "rev")]  # fmt: skip
+        columns = [
+            Column(field_name, _TYPES[field.column or "text"])
+            for field_name, field in schema.projected()
+            if field_name not in ("record", "conflicted", "deleted", "rev")
+        ]
         table = Table(
             name,
             self.metadata,
@@ -120,5 +123,7 @@ class Projections:
         merge_of = self._registry[state.kind].merge_of
         unclear = contested(state, merge_of)
         shown = {path: value for path, value in values_of(state, merge_of).items() if path not in unclear}
-        values = (shown.get(name) if type(shown.get(name)) is holds else None for name, holds in self._columns[state.kind])
+        values = (
+            shown.get(name) if type(shown.get(name)) is holds else None for name, holds in self._columns[state.kind]
+        )
         return (state.record, state.rev, deleted(state), orjson.dumps(unclear).decode(), *values)

@@ -73,8 +73,13 @@ def _copy(source: Path, target: Path, bucket: str, epoch: str) -> None:
             "SELECT key, head, floor, count, sum FROM buckets WHERE id = ?", (bucket,)
         ).fetchone()
         conn.execute(_COPY, (key,))
-        facts: dict[str, Any] = {"epoch": epoch, "bucket": bucket, "cursor": f"{head}.{floor}", "count": count,
-                                 "checksum": total}  # fmt: skip
+        facts: dict[str, Any] = {
+            "epoch": epoch,
+            "bucket": bucket,
+            "cursor": f"{head}.{floor}",
+            "count": count,
+            "checksum": total,
+        }
         conn.executemany("INSERT INTO snap.meta VALUES (?, ?)", [(k, str(v)) for k, v in facts.items()])
         conn.execute("COMMIT")
         conn.execute("DETACH snap")

@@ -20,17 +20,25 @@ _insert_states = Bulk(states, ("record", "kind", "rev", "bucket", "sum", "bytes"
 _update_states = (
     update(states)
     .where(states.c.key == bindparam("k"))
-    .values(kind=bindparam("kind_"), rev=bindparam("rev_"), bucket=bindparam("bucket_"), sum=bindparam("sum_"),
-            bytes=bindparam("bytes_"))
-)  # fmt: skip
+    .values(
+        kind=bindparam("kind_"),
+        rev=bindparam("rev_"),
+        bucket=bindparam("bucket_"),
+        sum=bindparam("sum_"),
+        bytes=bindparam("bytes_"),
+    )
+)
 _insert_feed = Bulk(feed, ("bucket", "at", "state", "gone", "since"))
 _raise_head = (
     update(buckets)
     .where(buckets.c.key == bindparam("k"))
-    .values(head=buckets.c.head + bindparam("n"), count=buckets.c.count + bindparam("count_"),
-            sum=buckets.c.sum + bindparam("sum_"))
+    .values(
+        head=buckets.c.head + bindparam("n"),
+        count=buckets.c.count + bindparam("count_"),
+        sum=buckets.c.sum + bindparam("sum_"),
+    )
     .returning(buckets.c.head)
-)  # fmt: skip
+)
 
 
 class Stored(NamedTuple):
@@ -90,10 +98,17 @@ def write(conn: Connection, writes: list[Write], before: dict[str, Stored], now:
     fresh = [w for w in writes if w.record not in before]
     _insert_states(conn, [(w.record, w.kind, w.rev, keys.get(w.bucket or ""), w.sum, w.bytes) for w in fresh])
     changed = [
-        {"k": before[w.record].key, "kind_": w.kind, "rev_": w.rev, "bucket_": keys.get(w.bucket or ""), "sum_": w.sum,
-         "bytes_": w.bytes}
-        for w in writes if w.record in before
-    ]  # fmt: skip
+        {
+            "k": before[w.record].key,
+            "kind_": w.kind,
+            "rev_": w.rev,
+            "bucket_": keys.get(w.bucket or ""),
+            "sum_": w.sum,
+            "bytes_": w.bytes,
+        }
+        for w in writes
+        if w.record in before
+    ]
     if changed:
         conn.execute(_update_states, changed)
     row_keys = {record: row.key for record, row in before.items()} | _keys_of(conn, [w.record for w in fresh])
@@ -115,8 +130,10 @@ def _advance(
     row_keys: dict[str, int],
     now: int,
 ) -> dict[str, Placed]:
-    names = {row.key: row.id for row in conn.execute(select(buckets.c.key, buckets.c.id)
-                                                     .where(buckets.c.key.in_(list(moves))))}  # fmt: skip
+    names = {
+        row.key: row.id
+        for row in conn.execute(select(buckets.c.key, buckets.c.id).where(buckets.c.key.in_(list(moves))))
+    }
     placed: dict[str, Placed] = {}
     for key in sorted(moves):  # one order for everybody, so that two writers cannot wait for each other
         count = total = 0
@@ -208,8 +225,11 @@ def scan(conn: Connection, kind: str | None = None) -> Iterator[Stored]:
 
 
 def _buckets(conn: Connection, ids: set[str]) -> dict[str, int]:
-    found = {row.id: row.key for some in _slices(sorted(ids))
-             for row in conn.execute(select(buckets.c.id, buckets.c.key).where(buckets.c.id.in_(some)))}  # fmt: skip
+    found = {
+        row.id: row.key
+        for some in _slices(sorted(ids))
+        for row in conn.execute(select(buckets.c.id, buckets.c.key).where(buckets.c.id.in_(some)))
+    }
     for id in sorted(ids - found.keys()):
         added = conn.execute(buckets.insert().values(id=id, head=0, floor=0, count=0, sum=0).returning(buckets.c.key))
         found[id] = added.scalar_one()
@@ -217,5 +237,8 @@ def _buckets(conn: Connection, ids: set[str]) -> dict[str, int]:
 
 
 def _keys_of(conn: Connection, records: Collection[str]) -> dict[str, int]:
-    return {row.record: row.key for some in _slices(records)
-            for row in conn.execute(select(states.c.record, states.c.key).where(states.c.record.in_(some)))}  # fmt: skip
+    return {
+        row.record: row.key
+        for some in _slices(records)
+        for row in conn.execute(select(states.c.record, states.c.key).where(states.c.record.in_(some)))
+    }

@@ -35,8 +35,17 @@ LARGEST_CHANGE = 1 << 20  # bytes of content; a person's act is small, and bytes
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 _STAMP = re.compile(r"[0-9a-f]{12}-[0-9a-f]{4}\Z")
-_REQUIRED = {"v": int, "id": str, "kind": str, "record": str, "set": dict, "by": list, "schema": int, "hlc": str,
-             "clock": dict}
+_REQUIRED = {
+    "v": int,
+    "id": str,
+    "kind": str,
+    "record": str,
+    "set": dict,
+    "by": list,
+    "schema": int,
+    "hlc": str,
+    "clock": dict,
+}
 _REQUIRED_TYPES = tuple(_REQUIRED.items())
 _KNOWN = frozenset(_REQUIRED) | {"seen", "decision"}
 
@@ -235,7 +244,13 @@ def compose(
 ) -> Change:
     """A change from `path → (value, parents)`; the one place that knows the layout when writing."""
     body: dict[str, Any] = {
-        "v": VERSION, "id": id, "kind": kind, "record": record, "by": by, "schema": schema, "hlc": hlc,
+        "v": VERSION,
+        "id": id,
+        "kind": kind,
+        "record": record,
+        "by": by,
+        "schema": schema,
+        "hlc": hlc,
         "clock": dict(clock),
         "set": {path: {"parents": sorted(parents), "value": value} for path, (value, parents) in set.items()},
     }

@@ -24,7 +24,9 @@ class Problem(Exception):
 
     code: ClassVar[str] = "problem"
     message: ClassVar[Label] = Label("出错了", "Something went wrong")
-    hint: ClassVar[Label] = Label("请重试；若再次出现，请联系管理员", "Try again; tell the administrator if it happens again")
+    hint: ClassVar[Label] = Label(
+        "请重试；若再次出现，请联系管理员", "Try again; tell the administrator if it happens again"
+    )
 
     def __init__(self, **facts: Any) -> None:
         self.facts = facts
@@ -74,13 +76,19 @@ class UnknownKind(Malformed):
 class BadSignature(Malformed):
     code = "bad-signature"
     message = Label("签名与内容不符", "The signature does not match the content")
-    hint = Label("数据已保留在隔离区，请管理员核查该设备", "The data is kept in quarantine; have the administrator check the device")
+    hint = Label(
+        "数据已保留在隔离区，请管理员核查该设备",
+        "The data is kept in quarantine; have the administrator check the device",
+    )
 
 
 class UntrustedNote(Malformed):
     code = "untrusted-note"
     message = Label("日志检查点没有可信签名：{detail}", "The log's checkpoint has no trusted signature: {detail}")
-    hint = Label("已停止同步，数据完好；请管理员核对服务器公钥", "Sync has stopped and the data is intact; have the administrator check the server's key")
+    hint = Label(
+        "已停止同步，数据完好；请管理员核对服务器公钥",
+        "Sync has stopped and the data is intact; have the administrator check the server's key",
+    )
 
 
 class TooLarge(Malformed):
@@ -97,8 +105,12 @@ class UnsupportedEncoding(Malformed):
 
 class DigestMismatch(Malformed):
     code = "digest-mismatch"
-    message = Label("{what} 的校验值不符，传输中损坏或文件已变", "{what} does not match its digest: damaged on the way or changed")
-    hint = Label("请重新发送该部分；若仍不符，请核查原文件", "Send this part again; check the original file if it still differs")
+    message = Label(
+        "{what} 的校验值不符，传输中损坏或文件已变", "{what} does not match its digest: damaged on the way or changed"
+    )
+    hint = Label(
+        "请重新发送该部分；若仍不符，请核查原文件", "Send this part again; check the original file if it still differs"
+    )
 
 
 class BrokenFile(Malformed):
@@ -121,7 +133,9 @@ class BadRoster(Malformed):
 
 class BadCourier(Malformed):
     code = "bad-courier"
-    message = Label("携行文件 {file} 不完整或被改动：{detail}", "The courier file {file} is incomplete or was changed: {detail}")
+    message = Label(
+        "携行文件 {file} 不完整或被改动：{detail}", "The courier file {file} is incomplete or was changed: {detail}"
+    )
     hint = Label("请在原平板上重新导出", "Export it again on the tablet that made it")
 
 
@@ -149,13 +163,18 @@ class NotAllowed(Refused):
 class NotAuthenticated(Refused):
     code = "not-authenticated"
     message = Label("设备凭证无效或已过期", "The device's credentials are not valid")
-    hint = Label("数据仍在平板上；请联系管理员重新登记", "The data is still on the tablet; ask the administrator to enrol it again")
+    hint = Label(
+        "数据仍在平板上；请联系管理员重新登记",
+        "The data is still on the tablet; ask the administrator to enrol it again",
+    )
 
 
 class DeviceRevoked(Refused):
     code = "device-revoked"
     message = Label("这台平板已被停用", "This tablet has been revoked")
-    hint = Label("未上传的内容仍可上传待核；请交回管理员", "What is not uploaded can still be sent for review; return the tablet")
+    hint = Label(
+        "未上传的内容仍可上传待核；请交回管理员", "What is not uploaded can still be sent for review; return the tablet"
+    )
 
 
 class CodeNotValid(Refused):
@@ -191,7 +210,9 @@ class Locked(Refused):
 class NotEnrolled(Refused):
     code = "not-enrolled"
     message = Label("这台平板还没有登记", "This tablet is not enrolled yet")
-    hint = Label("请运行 patrolbook enrol，并输入管理员给的登记码", "Run patrolbook enrol with the code from the administrator")
+    hint = Label(
+        "请运行 patrolbook enrol，并输入管理员给的登记码", "Run patrolbook enrol with the code from the administrator"
+    )
 
 
 class DiskFull(Refused):
@@ -203,13 +224,18 @@ class DiskFull(Refused):
 class BrokenStore(Refused):
     code = "broken-store"
     message = Label("数据库文件 {file} 已损坏：{detail}", "The database file {file} is damaged: {detail}")
-    hint = Label("不要删除；请运行 patrolbook rescue 导出可读部分，或从备份恢复", "Do not delete it; run patrolbook rescue to export what can be read, or restore a backup")
+    hint = Label(
+        "不要删除；请运行 patrolbook rescue 导出可读部分，或从备份恢复",
+        "Do not delete it; run patrolbook rescue to export what can be read, or restore a backup",
+    )
 
 
 class WrongKey(Refused):
     code = "wrong-key"
     message = Label("密钥与数据库文件 {file} 不符", "The key does not belong to the database file {file}")
-    hint = Label("数据完好；请用这台平板自己的密钥文件和 PIN", "The data is intact; use this tablet's own key file and PIN")
+    hint = Label(
+        "数据完好；请用这台平板自己的密钥文件和 PIN", "The data is intact; use this tablet's own key file and PIN"
+    )
 
 
 class NotReady(Refused):
@@ -242,7 +268,9 @@ class EpochChanged(Diverged):
 class ReplicaForked(Diverged):
     code = "replica-forked"
     message = Label("这份数据库曾被恢复或复制", "This database was restored or cloned")
-    hint = Label("平板会改用新的副本编号并继续，不丢内容", "The tablet continues under a new replica id; nothing is lost")
+    hint = Label(
+        "平板会改用新的副本编号并继续，不丢内容", "The tablet continues under a new replica id; nothing is lost"
+    )
 
 
 class CursorExpired(Diverged):
@@ -253,7 +281,9 @@ class CursorExpired(Diverged):
 
 class LogInconsistent(Diverged):
     code = "log-inconsistent"
-    message = Label("服务器日志与平板所见不一致，已停止同步", "The server's log contradicts what this tablet saw; sync has stopped")
+    message = Label(
+        "服务器日志与平板所见不一致，已停止同步", "The server's log contradicts what this tablet saw; sync has stopped"
+    )
     hint = Label("请立即报告上级；平板上的数据完好", "Report this at once; the data on the tablet is intact")
 
 

@@ -292,8 +292,8 @@ def _standing(book: Mapping[str, Entry]) -> set[str]:
         if id not in known:
             arrived = book[id].status == "accepted"
             known[id] = arrived  # what a ring of decisions falls back to; no honest writer can make one
-            counted = arrived or any([stands(a) for a in sorted(admitting[id])])
-            known[id] = counted and not any([stands(w) for w in sorted(withdrawing[id])])
+            counted = arrived or any(stands(a) for a in sorted(admitting[id]))
+            known[id] = counted and not any(stands(w) for w in sorted(withdrawing[id]))
         return known[id]
 
     return {id for id in sorted(book) if stands(id)}

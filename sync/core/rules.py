@@ -62,9 +62,12 @@ def dispose(
     invalid = _check_values(change, schema)
     if invalid is not None:
         return invalid
-    return _permission(change, schema, state, rights) or _lock(change, schema, state) or _steps(
-        change, schema, state, rights, facts
-    ) or ACCEPTED
+    return (
+        _permission(change, schema, state, rights)
+        or _lock(change, schema, state)
+        or _steps(change, schema, state, rights, facts)
+        or ACCEPTED
+    )
 
 
 def settle(state: State, schema: type[RecordSchema]) -> dict[str, tuple[Any, list[str]]]:
@@ -112,9 +115,7 @@ def _check_values(change: Change, schema: type[RecordSchema]) -> Disposition | N
     return None
 
 
-def _permission(
-    change: Change, schema: type[RecordSchema], state: State | None, rights: Rights
-) -> Disposition | None:
+def _permission(change: Change, schema: type[RecordSchema], state: State | None, rights: Rights) -> Disposition | None:
     if rights.role == SYSTEM:
         return None
     if rights.revoked:
@@ -123,7 +124,9 @@ def _permission(
     if change.decision is not None and not desk:
         return _park("not-permitted", "decision", Label("只有县级人员可以裁决", "only staff decide"))
     if rights.role not in schema.makers:
-        return _park("not-permitted", "", Label("该角色不能填写这种记录", "this role does not write this kind of record"))
+        return _park(
+            "not-permitted", "", Label("该角色不能填写这种记录", "this role does not write this kind of record")
+        )
     for path in _reserved(change, schema):
         field = schema.field_of(path)
         if field is not None and (field.writer == "system" or not desk):
@@ -133,7 +136,9 @@ def _permission(
             return _park("not-permitted", path, Label("该角色不能选这一项", "this role may not choose this option"))
     for area in _areas(change, schema, state):
         if not rights.covers(area):
-            return _park("scope", schema.area_field or "", Label(f"不在授权区划内：{area}", f"outside the granted area: {area}"))
+            return _park(
+                "scope", schema.area_field or "", Label(f"不在授权区划内：{area}", f"outside the granted area: {area}")
+            )
     return None
 
 
@@ -161,7 +166,9 @@ def _lock(change: Change, schema: type[RecordSchema], state: State | None) -> Di
         return None
     for path in change.set:
         if path != own and not workflow.open_path(path):
-            return _park("locked", path, Label("记录已锁定（已审核或归档）", "the record is locked (approved or archived)"))
+            return _park(
+                "locked", path, Label("记录已锁定（已审核或归档）", "the record is locked (approved or archived)")
+            )
     return None
 
 
@@ -251,7 +258,9 @@ def _two_officers(state: State, schema: type[RecordSchema], facts: Facts) -> Lab
     present = [path for path, value in values.items() if path.startswith("officers/") and value is True]
     if len(present) >= 2:
         return None
-    return Label(f"执法检查须有两名持证人员，现有 {len(present)} 名", f"enforcement needs two officers, {len(present)} named")
+    return Label(
+        f"执法检查须有两名持证人员，现有 {len(present)} 名", f"enforcement needs two officers, {len(present)} named"
+    )
 
 
 GUARDS: dict[str, Callable[[State, type[RecordSchema], Facts], Label | None]] = {

@@ -1,7 +1,8 @@
 """What a person signs: the hash of exactly the content that was shown, and of nothing else.
 
-A kind marks the fields that a signature covers (`frozen`). Their values, as they stood on the screen, make one canonical
-text; its SHA-256 is the `content` of the signature. Whoever has the values of that moment can compute it again.
+A kind marks the fields that a signature covers (`frozen`). Their values, as they stood on the screen, make one
+canonical text; its SHA-256 is the `content` of the signature. Whoever has the values of that moment can compute it
+again.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from field_client.cli import main as tablet
+from field_client.cli import cli as tablet
 from schemas.registry import shipped
 from server.cli import main as server
 from server.errors import status_of

@@ -14,8 +14,8 @@ import pytest
 
 from server.storage import blobs
 from sync.core.errors import DiskFull
-from tests.support.server import TestServer, running_server
 from tests.support.patrols import AREA, enrolled, held, round_of, shown
+from tests.support.server import TestServer, running_server
 
 NOTE: dict[str, Any] = {"area": AREA, "spot": "三楼", "seen": "开始", "seen_at": "2026-11-22T04:30:45.118Z"}
 

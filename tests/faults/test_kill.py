@@ -56,8 +56,10 @@ def test_killing_tablet_or_server_at_200_random_moments_loses_nothing(tmp_path: 
         last = children.start(*day, "--last")
         assert last.finish() == 0, "\n".join(last.lines)
         printed += last.lines
-    confirmed, captured, held = ({line.split()[1] for line in printed if line.startswith(word + " ")}
-                                 for word in ("confirmed", "captured", "held"))  # fmt: skip
+    confirmed, captured, held = (
+        {line.split()[1] for line in printed if line.startswith(word + " ")}
+        for word in ("confirmed", "captured", "held")
+    )
     assert len(confirmed) > KILLS and held and captured
     _the_server_has(data, confirmed | held, captured)
     _both_sides_hold_the_same(data, home, secret, signing)

@@ -158,7 +158,10 @@ def test_edits_of_an_approved_record_are_parked_as_one_late_edit_and_can_be_admi
     more = writer.change("v1", {"amount": "9"})
     note = writer.change("v1", {"notes/n1": {"text": "still open"}})
     assert [(r["status"], r.get("reason")) for r in writer.push(late, more, note)] == [
-        ("parked", "locked"), ("parked", "locked"), ("accepted", None)]  # fmt: skip
+        ("parked", "locked"),
+        ("parked", "locked"),
+        ("accepted", None),
+    ]
     assert open_conflicts(county) == [("late_edit", "")]
     assert stored(county)["v1"].live["title"] == {base.id: "a"}
     decisions.admit(county.desk, [late.id], reason="justified", by=["s1"])
@@ -177,10 +180,13 @@ def test_edits_of_an_approved_record_are_parked_as_one_late_edit_and_can_be_admi
         ({"area": "440101001001"}, {}, ("parked", "scope", "area")),
         ({"area": AREA, "status": "approved"}, {}, ("parked", "stale", "status")),
         ({"area": AREA}, {"kind": "unheard_of"}, ("quarantined", "unknown-kind", "kind")),
-        ({"area": AREA}, {"decision": {"do": "close", "changes": ["x"], "reason": "y"}},
-         ("parked", "not-permitted", "decision")),
+        (
+            {"area": AREA},
+            {"decision": {"do": "close", "changes": ["x"], "reason": "y"}},
+            ("parked", "not-permitted", "decision"),
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_accepted_is_kept_with_its_reason_and_field(
     county: County, values: dict[str, Any], more: dict[str, Any], expected: tuple[str, Any, Any]
 ) -> None:
@@ -227,8 +233,11 @@ def test_a_fork_is_found_behind_an_honest_run_of_the_same_push(county: County) -
     writer = Replica(county, "r1")
     clone = Replica(county, "r1", signer=writer.signer)
     writer.push(writer.change("v1", {"area": AREA}))
-    honest, forked = (json.loads((body := w.body([w.change("v2", {"area": AREA})])).split(b"\n")[0])["runs"][0]
-                      | {"line": body.split(b"\n")[1]} for w in (writer, clone))  # fmt: skip
+    honest, forked = (
+        json.loads((body := w.body([w.change("v2", {"area": AREA})])).split(b"\n")[0])["runs"][0]
+        | {"line": body.split(b"\n")[1]}
+        for w in (writer, clone)
+    )
     header = {"epoch": EPOCH, "runs": [{k: v for k, v in run.items() if k != "line"} for run in (honest, forked)]}
     with pytest.raises(ReplicaForked):
         county.push(b"\n".join([json.dumps(header).encode(), honest["line"], forked["line"]]), signer=writer.signer)
@@ -331,8 +340,9 @@ def test_every_later_log_extends_every_earlier_one(county: County) -> None:
             roots.append((merkle.size(conn), merkle.root(conn)))
     with county.database.read() as conn:
         for size, root in roots[:-1]:
-            assert verify_consistency(size, roots[-1][0], root, roots[-1][1],
-                                      merkle.consistency(conn, size, roots[-1][0]))  # fmt: skip
+            assert verify_consistency(
+                size, roots[-1][0], root, roots[-1][1], merkle.consistency(conn, size, roots[-1][0])
+            )
 
 
 def test_one_bucket_s_feed_says_nothing_about_another(tmp_path: Path) -> None:

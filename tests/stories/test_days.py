@@ -18,8 +18,8 @@ from server.access import enrolment  # noqa: F401  the server's own rooms are re
 from server.instance import new_epoch
 from server.storage import backup, conflicts, journal, people
 from sync.core.errors import DeviceRevoked, InvalidField
-from tests.support.server import TestServer, running_server
 from tests.support.patrols import AREA, enrolled, held, round_of, shown
+from tests.support.server import TestServer, running_server
 
 NOTE: dict[str, Any] = {"area": AREA, "spot": "三楼", "seen": "两间教室在上课", "seen_at": "2026-11-22T04:30:45.118Z"}
 

@@ -37,7 +37,6 @@ class Visit(RecordSchema):
 
     kind = "visit"
     label = _label("visit")
-    title = "title"
     workflow = Workflow(
         initial="draft",
         statuses={"draft": Status(_label("d")), "sent": Status(_label("s")), "approved": Status(_label("a"), True)},
@@ -77,17 +76,36 @@ class County:
 
     def push(self, body: bytes, *, signer: Ed25519PrivateKey, rights: Rights = OFFICER, device: str = "d1") -> Any:
         return intake.push(
-            self.database, self.registry, self.projections, self.keys, epoch=EPOCH, device=device,
-            public_key=signer.public_key().public_bytes_raw(), rights=lambda ms: rights,
-            owner_of=lambda conn, replica: device, body=body, now=self.tick(), language="en",
-        )  # fmt: skip
+            self.database,
+            self.registry,
+            self.projections,
+            self.keys,
+            epoch=EPOCH,
+            device=device,
+            public_key=signer.public_key().public_bytes_raw(),
+            rights=lambda ms: rights,
+            owner_of=lambda conn, replica: device,
+            body=body,
+            now=self.tick(),
+            language="en",
+        )
 
-    def pull(self, cursors: dict[str, str] | None = None, *, prefixes: tuple[str, ...] = ("area:4301", "home:"),
-             limit: int = 1 << 20) -> list[dict[str, Any]]:  # fmt: skip
+    def pull(
+        self,
+        cursors: dict[str, str] | None = None,
+        *,
+        prefixes: tuple[str, ...] = ("area:4301", "home:"),
+        limit: int = 1 << 20,
+    ) -> list[dict[str, Any]]:
         page = outflow.pull(
-            self.database, self.keys, epoch=EPOCH, prefixes=list(prefixes), exact=[],
-            request={"epoch": EPOCH, "cursors": cursors or {}, "limit_bytes": limit}, now=self.tick(),
-        )  # fmt: skip
+            self.database,
+            self.keys,
+            epoch=EPOCH,
+            prefixes=list(prefixes),
+            exact=[],
+            request={"epoch": EPOCH, "cursors": cursors or {}, "limit_bytes": limit},
+            now=self.tick(),
+        )
         return [json.loads(line) for line in page.splitlines()]
 
 
@@ -115,12 +133,18 @@ class Replica:
         """Push and return the results."""
         return self.county.push(self.body(changes), signer=self.signer, rights=self.rights)["results"]  # type: ignore[no-any-return]
 
-    def change(self, record: str, values: dict[str, Any], parents: dict[str, list[str]] | None = None,
-               **more: Any) -> Change:  # fmt: skip
+    def change(
+        self, record: str, values: dict[str, Any], parents: dict[str, list[str]] | None = None, **more: Any
+    ) -> Change:
         now = self.county.tick()
         return compose(
-            id=self.county.keys.new_id(now), kind=more.pop("kind", "visit"), record=record,
-            set={path: (value, (parents or {}).get(path, [])) for path, value in values.items()}, by=["p1"],
-            schema=more.pop("schema", 1), hlc=more.pop("hlc", f"{now:012x}-0000"),
-            clock={"wall": now, "mono": 0, "boot": "b", "off": 0}, **more,
-        )  # fmt: skip
+            id=self.county.keys.new_id(now),
+            kind=more.pop("kind", "visit"),
+            record=record,
+            set={path: (value, (parents or {}).get(path, [])) for path, value in values.items()},
+            by=["p1"],
+            schema=more.pop("schema", 1),
+            hlc=more.pop("hlc", f"{now:012x}-0000"),
+            clock={"wall": now, "mono": 0, "boot": "b", "off": 0},
+            **more,
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from typing import Any
@@ -16,20 +17,31 @@ from sync.core.errors import InvalidField, Malformed, NotCanonical, Problem
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(st.text(st.characters(max_codepoint=127), max_size=8), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(st.characters(max_codepoint=127), max_size=8), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 
 
 def change(**more: Any) -> Change:
     values = more.pop("set", {"title": ("教室", [])})
-    return compose(id="c-1", kind="inspection", record="r-1", set=values, by=["p-1"], schema=1,
-                   hlc="0192f3b11234-0000", clock={"wall": 1, "mono": 1, "boot": "b", "off": 0}, **more)  # fmt: skip
+    return compose(
+        id="c-1",
+        kind="inspection",
+        record="r-1",
+        set=values,
+        by=["p-1"],
+        schema=1,
+        hlc="0192f3b11234-0000",
+        clock={"wall": 1, "mono": 1, "boot": "b", "off": 0},
+        **more,
+    )
 
 
 @settings(deadline=None)
-@example(value={"\u007f": "\u2028", "a": "\x00\x1f\b\t\n\f\r\"\\/"})
+@example(value={"\u007f": "\u2028", "a": '\x00\x1f\b\t\n\f\r"\\/'})
 @example(value=["😀", "\ud7ff", "é"])
 @given(plain)
 def test_canonical_bytes_are_those_of_an_independent_rfc_8785(value: Any) -> None:
@@ -71,14 +83,28 @@ def test_another_byte_form_of_the_same_content_is_refused(spoil: Any) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("v", 2), ("id", ""), ("id", "a b"), ("record", "../x"), ("kind", "Inspection"), ("hlc", "now"), ("by", "p"),
-        ("by", [1]), ("schema", "1"), ("schema", True), ("clock", []), ("set", {}), ("set", {"t": {"value": 1}}),
-        ("set", {"t": {"parents": [1], "value": 1}}), ("set", {"标题": {"parents": [], "value": 1}}), ("extra", 1),
-        ("decision", {"do": "explode", "reason": "x"}), ("decision", {"do": "merge", "reason": "x"}),
+        ("v", 2),
+        ("id", ""),
+        ("id", "a b"),
+        ("record", "../x"),
+        ("kind", "Inspection"),
+        ("hlc", "now"),
+        ("by", "p"),
+        ("by", [1]),
+        ("schema", "1"),
+        ("schema", True),
+        ("clock", []),
+        ("set", {}),
+        ("set", {"t": {"value": 1}}),
+        ("set", {"t": {"parents": [1], "value": 1}}),
+        ("set", {"标题": {"parents": [], "value": 1}}),
+        ("extra", 1),
+        ("decision", {"do": "explode", "reason": "x"}),
+        ("decision", {"do": "merge", "reason": "x"}),
         ("decision", {"do": "close", "changes": [], "reason": "x"}),
         ("decision", {"do": "close", "changes": ["a"], "reason": " "}),
     ],
-)  # fmt: skip
+)
 def test_a_malformed_field_is_named(field: str, value: Any) -> None:
     with pytest.raises(InvalidField) as caught:
         Change.make({**change().body, field: value})
@@ -109,7 +135,5 @@ def test_a_change_of_more_than_a_mebibyte_is_refused() -> None:
 @settings(max_examples=300)
 @given(st.binary(max_size=300))
 def test_no_bytes_make_the_parser_fail_in_any_other_way(content: bytes) -> None:
-    try:
+    with contextlib.suppress(Problem):
         Change.read(content)
-    except Problem:
-        pass

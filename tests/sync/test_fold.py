@@ -40,9 +40,16 @@ def live(states: dict[str, State]) -> dict[str, Any]:
 
 def write(id: str, path: str, value: Any, parents: list[str] = [], hlc: int = 1, **more: Any) -> Change:  # noqa: B006
     return compose(
-        id=id, kind="inspection", record=more.pop("record", "r1"), set={path: (value, parents)} if path else {},
-        by=["p1"], schema=1, hlc=f"{hlc:012x}-0000", clock={"wall": hlc, "mono": 0, "boot": "b", "off": 0}, **more,
-    )  # fmt: skip
+        id=id,
+        kind="inspection",
+        record=more.pop("record", "r1"),
+        set={path: (value, parents)} if path else {},
+        by=["p1"],
+        schema=1,
+        hlc=f"{hlc:012x}-0000",
+        clock={"wall": hlc, "mono": 0, "boot": "b", "off": 0},
+        **more,
+    )
 
 
 def decide(id: str, do: str, **more: Any) -> Change:
@@ -202,9 +209,13 @@ def test_a_deletion_that_missed_an_edit_keeps_the_record_visible() -> None:
 
 def test_tags_add_counters_sum_and_cosmetic_fields_take_the_newest() -> None:
     acts = [
-        write("c1", "tags/x", True), write("c2", "tags/x", False), write("c3", "visits", 2), write("c4", "visits", 3),
-        write("c5", "phone", "old", hlc=5), write("c6", "phone", "new", hlc=6),
-    ]  # fmt: skip
+        write("c1", "tags/x", True),
+        write("c2", "tags/x", False),
+        write("c3", "visits", 2),
+        write("c4", "visits", 3),
+        write("c5", "phone", "old", hlc=5),
+        write("c6", "phone", "new", hlc=6),
+    ]
     state = fold(map(Entry, acts))["r1"]
     assert contested(state, model.merge_type) == []
     assert values_of(state, model.merge_type) == {"tags/x": True, "visits": 5, "phone": "new"}

@@ -16,17 +16,30 @@ INSPECTION = shipped()["inspection"]
 AREA = "430104001003"
 NOW = "2026-11-22T04:30:45.118Z"
 WHOLE: dict[str, Any] = {
-    "institution": "i1", "name": "启航艺术培训学校", "area": AREA, "mode": "patrol", "started_at": NOW, "ended_at": NOW,
-    "findings": "三间教室，两个出口", "status": "draft", "signatures/p1": {"name": "张三", "content": "0" * 64, "at": NOW},
-}  # fmt: skip
+    "institution": "i1",
+    "name": "启航艺术培训学校",
+    "area": AREA,
+    "mode": "patrol",
+    "started_at": NOW,
+    "ended_at": NOW,
+    "findings": "三间教室，两个出口",
+    "status": "draft",
+    "signatures/p1": {"name": "张三", "content": "0" * 64, "at": NOW},
+}
 
 
 def change(id: str, values: dict[str, Any], seen: State | None = None, **more: Any) -> Change:
     return compose(
-        id=id, kind="inspection", record="r1", by=["p1"], schema=1, hlc="0192f3b11234-0000",
+        id=id,
+        kind="inspection",
+        record="r1",
+        by=["p1"],
+        schema=1,
+        hlc="0192f3b11234-0000",
         set={path: (value, seen.ids(path) if seen else []) for path, value in values.items()},
-        clock={"wall": 1, "mono": 1, "boot": "b", "off": 0}, **more,
-    )  # fmt: skip
+        clock={"wall": 1, "mono": 1, "boot": "b", "off": 0},
+        **more,
+    )
 
 
 def record(*steps: tuple[dict[str, Any], str]) -> State:
@@ -73,8 +86,13 @@ def test_approval_waits_for_every_blob_and_every_conflict() -> None:
     step = change("s", {"status": "approved"}, state)
     assert judge(step, state, STAFF, {"a" * 64}).reason == "guard"
     assert judge(step, state, STAFF).status == "accepted"
-    contested = absorb(record((WHOLE, "officer"), ({"status": "submitted"}, "officer")), Entry(change("x", {"name": "另"})))
-    assert contested is not None and judge(change("s", {"status": "approved"}, contested), contested, STAFF).reason == "guard"
+    contested = absorb(
+        record((WHOLE, "officer"), ({"status": "submitted"}, "officer")), Entry(change("x", {"name": "另"}))
+    )
+    assert (
+        contested is not None
+        and judge(change("s", {"status": "approved"}, contested), contested, STAFF).reason == "guard"
+    )
 
 
 def test_a_step_that_did_not_see_the_status_is_parked_and_the_same_step_twice_agrees() -> None:
@@ -122,11 +140,27 @@ def test_the_county_s_value_settles_an_authority_field_and_two_county_values_do_
     schema = shipped()["institution"]
     state = State("i1", "institution")
     for id, role in (("a", "inspector"), ("b", "staff")):
-        one = compose(id=id, kind="institution", record="i1", set={"name": (id, [])}, by=[id], schema=1,
-                      hlc="0192f3b11234-0000", clock={"wall": 1, "mono": 1, "boot": "b", "off": 0})  # fmt: skip
+        one = compose(
+            id=id,
+            kind="institution",
+            record="i1",
+            set={"name": (id, [])},
+            by=[id],
+            schema=1,
+            hlc="0192f3b11234-0000",
+            clock={"wall": 1, "mono": 1, "boot": "b", "off": 0},
+        )
         assert absorb(state, Entry(one, role=role)) is not None
     assert settle(state, schema) == {"name": ("b", ["a", "b"])}
-    other = compose(id="c", kind="institution", record="i1", set={"name": ("c", [])}, by=["c"], schema=1,
-                    hlc="0192f3b11234-0000", clock={"wall": 1, "mono": 1, "boot": "b", "off": 0})  # fmt: skip
+    other = compose(
+        id="c",
+        kind="institution",
+        record="i1",
+        set={"name": ("c", [])},
+        by=["c"],
+        schema=1,
+        hlc="0192f3b11234-0000",
+        clock={"wall": 1, "mono": 1, "boot": "b", "off": 0},
+    )
     assert absorb(state, Entry(other, role="staff")) is not None
     assert settle(state, schema) == {}
