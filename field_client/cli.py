@@ -1,6 +1,6 @@
 """`patrolbook`: everything that the tablet does, on the command line.
 
-    patrolbook enrol https://county.example K7M2-P9XD
+    patrolbook enrol https://county.example K7M2-P9XD-4HTR
     patrolbook institutions search kcpx
     patrolbook inspect start 学雅口才
 
@@ -26,7 +26,7 @@ from schemas.labels import Label
         "外勤检查：没有网络也能用，联网后合并，一条不丢",
         "Field inspection that works without a network and loses nothing",
     ),
-    example="patrolbook enrol https://county.example K7M2-P9XD",
+    example="patrolbook enrol https://county.example K7M2-P9XD-4HTR",
 )
 def cli() -> None:
     pass

@@ -1,7 +1,7 @@
 """The tablet: the composition root of the client. Everything that people do goes through here.
 
     tablet = Tablet.create(home, key, seed, files)
-    tablet.enrol("https://county.example", "K7M2-P9XD", "T-14")
+    tablet.enrol("https://county.example", "K7M2-P9XD-4HTR", "T-14")
     change = tablet.write("inspection", None, {"area": "430102001", "name": "…"})
     tablet.values(change.record)
     tablet.sync(until="previews")

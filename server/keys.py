@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from schemas.labels import Label
 from server.storage.files import write_new
 from sync.core.errors import NotReady, Refused
+from sync.core.note import fingerprint
 
 FILE = "server.json"
 REPLICA_PREFIX = "server-"
@@ -49,9 +50,8 @@ class ServerKeys:
 
     @property
     def fingerprint(self) -> str:
-        """The log key for a person to compare: its first 16 bytes as groups of four hexadecimal digits."""
-        digits = self.log_public[:16].hex()
-        return " ".join(digits[at : at + 4] for at in range(0, len(digits), 4))
+        """The log key for a person to compare with what a tablet shows."""
+        return fingerprint(self.log_public)
 
     def sign(self, message: bytes) -> bytes:
         """Sign for the server's replica."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 import shutil
@@ -16,6 +15,7 @@ from field_client.showing import same, size
 from field_client.tablet import DATABASE, Identity
 from schemas.labels import Label, Language
 from sync.core.errors import BrokenStore
+from sync.core.note import fingerprint
 
 
 @command(
@@ -23,7 +23,7 @@ from sync.core.errors import BrokenStore
     label=Label(
         "登记这台平板：服务器地址和一次性登记码", "Enrol this tablet: the server's address and a one-time code"
     ),
-    example="patrolbook enrol https://county.example K7M2-P9XD",
+    example="patrolbook enrol https://county.example K7M2-P9XD-4HTR",
 )
 @click.argument("url")
 @click.argument("code")
@@ -108,7 +108,7 @@ def device(session: Session, as_json: bool) -> None:
         "grants": [grant._asdict() for grant in identity.grants] if identity else [],
         "server": identity.url if identity else None,
         "log_key": _fingerprint(identity) if identity else None,
-        "key": hashlib.sha256(tablet.public_key).hexdigest()[:16],
+        "key": fingerprint(tablet.public_key),
         "replica": tablet.store.replica,
         "epoch": tablet.store.epoch,
         "clock_offset_ms": tablet.store.time()[1],
@@ -151,4 +151,4 @@ def _areas(identity: Identity) -> Label:
 
 
 def _fingerprint(identity: Identity) -> str:
-    return hashlib.sha256(identity.log.key).hexdigest()[:16]
+    return fingerprint(identity.log.key)

@@ -9,9 +9,11 @@ import click
 import segno
 
 from schemas.labels import Label
+from server import decisions
 from server.access import enrolment, rights
 from server.access.rights import ROLES
-from server.cli.frame import Group, Run, as_json, command, main, option, reason
+from server.cli.frame import Group, Run, as_json, by, command, main, option, reason
+from server.listing import Listing
 from server.storage import people
 from server.storage.people import Grant, Person
 from sync.core.errors import InvalidField, NotFound
@@ -19,7 +21,8 @@ from sync.core.errors import InvalidField, NotFound
 PEOPLE = Group("people", about=Label("人员", "People"))
 DEVICES = Group("devices", about=Label("平板", "Tablets"))
 GRANTS = Group("grants", about=Label("授权", "Grants"))
-for group in (PEOPLE, DEVICES, GRANTS):
+OFFICERS = Group("officers", about=Label("执法人员（证件）", "Certified officers"))
+for group in (PEOPLE, DEVICES, GRANTS, OFFICERS):
     main.add_command(group)
 
 ROLE = click.Choice(list(ROLES))
@@ -249,3 +252,50 @@ def _area(run: Run, grant: Grant) -> str:
 def _ms(day: datetime) -> int:
     """The beginning of a day where this server stands."""
     return int(day.astimezone().timestamp() * 1000)
+
+
+@command(
+    OFFICERS,
+    "add",
+    Label(
+        "登记执法人员及其证件，平板可离线选用。",
+        "Add an officer and the certificate; tablets can then name them offline.",
+    ),
+    "patrolbook-server officers add 李敏 43010012345 --area 430103 --until 2027-12-31",
+)
+@click.argument("name")
+@click.argument("certificate")
+@option("--area", required=True, about=Label("行政区划代码", "Division code"))
+@option("--until", type=click.DateTime(["%Y-%m-%d"]), about=Label("证件有效期至", "Certificate valid until"))
+@option("--unit", about=Label("单位", "Unit"))
+@by
+def add_officer(
+    run: Run, name: str, certificate: str, area: str, until: datetime | None, unit: str | None, by: str | None
+) -> None:
+    person = run.person(by)
+    values = {
+        "name": name,
+        "certificate_number": certificate,
+        "valid_until": until.date().isoformat() if until else None,
+        "unit": unit,
+        "area": area,
+        "status": "active",
+    }
+    given = {path: value for path, value in values.items() if value is not None}
+    written = decisions.write(run.house.desk, "officer", None, given, by=[person.id], rights=run.rights_of(person))
+    run.say(Label(f"已登记 {name}：{written.record}", f"Added {name}: {written.record}"))
+
+
+@command(
+    OFFICERS,
+    "list",
+    Label("列出执法人员。", "List the officers."),
+    "patrolbook-server officers list",
+)
+@as_json
+def list_officers(run: Run, as_json: bool) -> None:
+    listing = Listing(run.house, "officer", run.language)
+    if as_json:
+        run.json(list(listing.rows()))
+        return
+    run.table(listing.header(listing.names), list(listing.lines(listing.names)))

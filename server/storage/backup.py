@@ -3,7 +3,8 @@
 A backup is a folder: the database as one consistent copy (`VACUUM INTO`), blobs by hash (hard links where the file
 system allows, else copies), a manifest with every SHA-256. Keys are left out unless asked for: whoever holds the log
 key can sign in the server's name. A restore starts a new **epoch**: tablets notice, offer everything that they kept
-again, and nothing that was acknowledged after the backup is lost.
+again, so no change or blob of theirs that was acknowledged after the backup is lost. What staff did on the server
+itself since then (decisions, imports, grants, revocations) is not on any tablet and must be done again.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def back_up(data: Path, target: Path, *, with_keys: bool = False, progress: Prog
         shutil.copytree(data / "keys", target / "keys")
     digest = _digest(copy)
     (target / MANIFEST).write_text(json.dumps({"v": 1, "database": digest, "blobs": [p.name for p in names]}, indent=1))
-    _sync(target)
+    _sync_all(target)
     return Backup(target, digest, len(names), size)
 
 
@@ -91,6 +92,9 @@ def restore(source: Path, data: Path, *, progress: Progress | None = None) -> Ba
     scratch = data / "patrolbook.db.restored"
     data.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(copy, scratch)
+    _sync(scratch)
+    if (data / "blobs").exists():
+        _sync_all(data / "blobs")
     _set_aside(data)
     os.replace(scratch, data / "patrolbook.db")
     _sync(data)
@@ -120,8 +124,15 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _sync_all(folder: Path) -> None:
+    """Make a whole tree survive a power cut, the folders after what is in them."""
+    for path in sorted(folder.rglob("*"), key=lambda one: len(one.parts), reverse=True):
+        _sync(path)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -48,6 +48,12 @@ _DASH = "— "
 # ---- checkpoints -------------------------------------------------------------------------------------------
 
 
+def fingerprint(public_key: bytes) -> str:
+    """A key for two people to compare: 16 bytes of its SHA-256 in groups of four hexadecimal digits."""
+    digits = sha256(public_key).hexdigest()[:32]
+    return " ".join(digits[at : at + 4] for at in range(0, len(digits), 4))
+
+
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """The state of the log `origin`: its number of leaves and its 32-byte root.
