@@ -18,10 +18,16 @@ class Failed(Exception):
     """A command that should have succeeded did not; shows what it printed."""
 
 
+def surroundings(more: dict[str, str]) -> dict[str, str]:
+    """The environment of a program, with byte code kept: each command is a new process."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PYTHONUNBUFFERED": "1", **more}
+
+
 def run(*arguments: str, env: dict[str, str] | None = None, may_fail: bool = False) -> str:
     """Run one command of the installed programs; returns what it printed."""
     done = subprocess.run(
-        [str(BIN / arguments[0]), *arguments[1:]], capture_output=True, text=True, env={**os.environ, **(env or {})}
+        [str(BIN / arguments[0]), *arguments[1:]], capture_output=True, text=True, env=surroundings(env or {})
     )
     if done.returncode and not may_fail:
         raise Failed(f"$ {' '.join(arguments)}\n{done.stdout}{done.stderr}")
@@ -51,7 +57,7 @@ class Server:
             stdout=subprocess.PIPE,
             stderr=log,
             start_new_session=True,
-            env={**os.environ, **self._env, "PYTHONUNBUFFERED": "1"},
+            env=surroundings(self._env),
         )
         assert self.process.stdout is not None
         deadline = time.monotonic() + STARTS_WITHIN_S

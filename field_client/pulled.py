@@ -41,7 +41,7 @@ CREATE INDEX aliases_by_root ON aliases(root);
 """
 
 BEGINNING = "0"
-SNAPSHOT_FUNCTIONS = {"sum_of": checksum, "special_of": is_special}
+SNAPSHOT_FUNCTIONS = {"sum_of": checksum, "special_of": lambda content: int(is_special(orjson.loads(content)))}
 """What `Pulled.fill` computes of each record itself, whatever the file says."""
 
 _KEEP_STATE = """

@@ -15,6 +15,7 @@ Each thread opens a tablet of its own (`another`); that costs a fraction of a mi
 
 from __future__ import annotations
 
+import contextlib
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -357,23 +358,20 @@ class Tablet:
         identity = self._enrolled()
         now = self._server_clock()()
         audit = now - (self.store.meta("audited_ms") or 0) > AUDIT_MS
-        pool = self.platform.pool(LANES) if self.platform.pool is not None and until != "records" else None
-        try:
+        with contextlib.ExitStack() as stack:
+            pool = self.platform.pool if until != "records" else None
             report = Replicator(
                 self.peer(),
                 self.store,
                 self.files,
                 identity.log,
                 self.platform.around,
-                self.platform.scratch(self.home),
-                pool=pool,
+                stack.enter_context(self.platform.scratch(self.home)),
+                pool=stack.enter_context(pool(LANES)) if pool is not None else None,
                 lanes=LANES,
                 progress=progress,
                 stop=stop,
             ).run(GOALS[until], audit=audit)
-        finally:
-            if pool is not None:
-                pool.shutdown()
         if audit and report.problem is None and not report.stopped:
             with self.store.writing():
                 self.store.note("audited_ms", now)

@@ -15,9 +15,6 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-import openpyxl
-from openpyxl.utils.exceptions import InvalidFileException
-
 from schemas.labels import Label
 from server.storage.files import disk_full_told
 from sync.core.errors import BadRoster
@@ -81,11 +78,14 @@ def _decoded(file: Path) -> str:
 
 
 def _xlsx(file: Path) -> Iterator[Line]:
+    from openpyxl import load_workbook  # here and below: it takes longer to import than most commands take
+    from openpyxl.utils.exceptions import InvalidFileException
+
     try:
         with zipfile.ZipFile(file) as archive:
             if sum(one.file_size for one in archive.infolist()) > LARGEST_INFLATED:
                 raise BadRoster(file=file.name, detail=Label("解压后太大", "it is too large inside"))
-        book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+        book = load_workbook(file, read_only=True, data_only=True)
         try:
             yield from enumerate(book.worksheets[0].iter_rows(values_only=True), start=1)
         finally:
@@ -117,7 +117,9 @@ def write_csv(file: Path, rows: Iterable[Sequence[Any]]) -> int:
 
 def write_xlsx(file: Path, rows: Iterable[Sequence[Any]], title: str) -> int:
     """Write rows as a workbook of one sheet, row by row; returns their number. Raises DiskFull."""
-    book = openpyxl.Workbook(write_only=True)
+    from openpyxl import Workbook
+
+    book = Workbook(write_only=True)
     sheet = book.create_sheet(title[:31])
     count = 0
     for row in rows:

@@ -26,7 +26,6 @@ from sync.core.fold import Status, checksum
 Role = Literal["original", "preview", "thumbnail"]
 
 _PUT = b'"put":'
-_DELETED = f'"{DELETED}":'.encode()
 
 
 # ---- greeting and enrolling --------------------------------------------------------------------------------
@@ -195,10 +194,10 @@ class PullRequest(NamedTuple):
         return orjson.dumps(asked)
 
 
-Put = tuple[str, str, int, bytes, int, bool]
-"""A record as merged: id, kind, revision, the exact bytes of its `State`, their checksum, whether it `is_special`.
+Put = tuple[str, str, int, bytes, int, int]
+"""A record as merged: id, kind, revision, the exact bytes of its `State`, their checksum, 1 where it `is_special`.
 
-A plain tuple, because thousands of them go straight into a table.
+A plain tuple of plain values, because thousands of them go straight into a table.
 """
 
 
@@ -270,8 +269,9 @@ class Page:
                         raise ValueError("a line with something behind it")
                     state = item["put"]
                     content = line[line.index(_PUT) + len(_PUT) : -1]  # in a text the quotes would be escaped
+                    special = int(is_special(state))
                     puts[item["b"]].append(
-                        (state["id"], state["kind"], state["rev"], content, checksum(content), is_special(content))
+                        (state["id"], state["kind"], state["rev"], content, checksum(content), special)
                     )
                     if "members" in state:
                         members[state["id"]] = state["members"]
@@ -302,14 +302,13 @@ class Page:
             raise Unavailable(detail=f"a page that cannot be read: {error!r}") from error
 
 
-def is_special(content: bytes) -> bool:
-    """Whether the bytes of a state may hold a conflict, a deletion or waiting changes: more than a value per path.
-
-    May be true for nothing (a text or table that looks like it), never false for something. This runs for every record
-    that is pulled, so it looks at the bytes: a second value of a path is another `[index, value]` behind the first.
-    """
-    live = content.index(b'"id":"')  # before it are only the acts
-    return content.find(b"],[", live) >= 0 or b'"parked":' in content or _DELETED in content
+def is_special(state: Mapping[str, Any]) -> bool:
+    """Whether a decoded state may hold a conflict, a deletion or waiting changes: more than a value per path."""
+    live = state["live"]
+    if "parked" in state or DELETED in live:
+        return True
+    # One act is one change, and one change has one value of a path; most records have no more.
+    return len(state["acts"]) > 1 and max(map(len, live.values()), default=0) > 1
 
 
 def _consistency(told: Mapping[str, Any] | None) -> Consistency | None:

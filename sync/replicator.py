@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -206,7 +205,7 @@ class Replicator:
     """One round between a replica and a peer; make one for each round.
 
     trusted  the pinned key of the server's log
-    scratch  a folder for a snapshot on its way, best one that is not on a disk
+    scratch  a folder for a snapshot on its way; the caller removes it
     pool     threads for parts of blobs; `lanes` of them at a time
     """
 
@@ -261,7 +260,6 @@ class Replicator:
                 self._look_around(state)
         finally:
             wait(self._running)
-            self._remove_scratch()
         assert state.outcome is not None  # over
         report, after = self.report, self.peer.traffic
         report.problem, report.stopped = state.outcome.problem, state.outcome.stopped
@@ -527,8 +525,3 @@ class Replicator:
     def _scratch_file(self, bucket: str) -> Path:
         """Kept over failures within a round, so that a download that was cut continues."""
         return self.scratch / f"{sha256(bucket.encode()).hexdigest()[:16]}.snapshot"
-
-    def _remove_scratch(self) -> None:
-        for left in self.scratch.glob("*.snapshot"):
-            with suppress(FileNotFoundError):
-                left.unlink()

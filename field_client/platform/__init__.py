@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -57,11 +58,12 @@ class Platform(NamedTuple):
     around   pause, chance and a steady clock for rounds
     connect  a peer behind a line; nothing is sent yet
     pool     threads for that many parts at once; None where there are none
-    scratch  a folder for plain copies on their way, for the tablet at this home; best one that is not on a disk
+    scratch  a private folder for plain copies on their way, gone afterwards; best one that is not on a disk. It is
+             given the home of the tablet for where there is none
     """
 
     clock: Clock
     around: Surroundings
     connect: Connect
     pool: Callable[[int], Executor] | None
-    scratch: Callable[[Path], Path]
+    scratch: Callable[[Path], AbstractContextManager[Path]]

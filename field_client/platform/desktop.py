@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import os
 import random
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,18 +25,9 @@ def desktop() -> Platform:
     return Platform(SystemClock(), around, Remote, ThreadPoolExecutor, scratch_folder)
 
 
-def scratch_folder(home: Path) -> Path:
+@contextlib.contextmanager
+def scratch_folder(home: Path) -> Iterator[Path]:
     """A private folder for snapshots on their way: plain SQLite files, so in memory wherever the system allows."""
-    if not (_IN_MEMORY.is_dir() and os.access(_IN_MEMORY, os.W_OK)):
-        folder = home / "scratch"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        return folder
-    owner = hashlib.sha256(str(home.absolute()).encode()).hexdigest()[:16]
-    folder = _IN_MEMORY / f"patrolbook-{os.getuid()}-{owner}"
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-    except OSError:
-        return Path(tempfile.mkdtemp(prefix="patrolbook-"))
-    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
-        return Path(tempfile.mkdtemp(prefix="patrolbook-"))  # somebody else took the name
-    return folder
+    in_memory = _IN_MEMORY.is_dir() and os.access(_IN_MEMORY, os.W_OK)
+    with tempfile.TemporaryDirectory(prefix="patrolbook-", dir=_IN_MEMORY if in_memory else home) as folder:
+        yield Path(folder)

@@ -13,6 +13,7 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,7 @@ def platform_with(
     """What a tablet in a test takes from its device: nothing that waits, no threads unless asked for."""
     ticks = count()
     around = Surroundings(pause=lambda seconds: None, chance=lambda: 0.5, monotonic=lambda: next(ticks) * 0.001)
-    return Platform(clock or TabletClock(), around, connect, pool, lambda home: home)
+    return Platform(clock or TabletClock(), around, connect, pool, nullcontext)
 
 
 def alone(
