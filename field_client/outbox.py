@@ -221,17 +221,10 @@ class Outbox:
 
     def of(self, record: str) -> list[Own]:
         """Own changes of a record, oldest first."""
-        return self._own("WHERE record = ? ORDER BY seq", (record,))
-
-    def with_status(self, *statuses: str) -> list[Own]:
-        marks = ", ".join("?" * len(statuses))
-        return self._own(f"WHERE status IN ({marks}) ORDER BY seq", statuses)
-
-    def _own(self, where: str, parameters: Sequence[Any]) -> list[Own]:
         rows = self.database.rows(
             "SELECT content, replica, n, prev, sig, status, disposition, reason, field, detail, leaf, proven"
-            f" FROM changes {where}",
-            parameters,
+            " FROM changes WHERE record = ? ORDER BY seq",
+            (record,),
         )
         return [
             Own(Change.stored(content), Link(replica, n, prev, sig), status, disposition, reason, field, detail,
