@@ -110,11 +110,22 @@ class Tablet:
         registry: Registry | None = None,
         platform: Platform | None = None,
     ) -> Tablet:
-        """A new tablet in a folder. Raises FileExistsError where there is one already."""
+        """A new tablet in a folder. Raises FileExistsError where there is one already.
+
+        It is made under another name and renamed when it is whole: a process killed here leaves nothing to repair.
+        """
         home.mkdir(parents=True, exist_ok=True)
-        return cls._with(
-            database.create(home / DATABASE, key), home, key, seed, files, registry, platform, Store.create
-        )
+        if (home / DATABASE).exists():
+            raise FileExistsError(home / DATABASE)
+        scratch = home / f"{DATABASE}.new"
+        database.discard(scratch)
+        made = database.create(scratch, key)
+        try:
+            cls._with(made, home, key, seed, files, registry, platform, Store.create)
+        finally:
+            made.close()
+        database.publish(scratch, home / DATABASE)
+        return cls.open(home, key, seed, files, registry=registry, platform=platform)
 
     @classmethod
     def open(

@@ -166,6 +166,23 @@ def create(path: Path, key: bytes) -> Database:
     return _connect(path, key)
 
 
+def discard(path: Path) -> None:
+    """Remove an unfinished database, so that `create` can make it anew."""
+    for one in (path, _check_path(path), *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))):
+        one.unlink(missing_ok=True)
+
+
+def publish(scratch: Path, path: Path) -> None:
+    """Give a finished, closed database its name; a crash before that leaves no half-made one under it."""
+    os.replace(_check_path(scratch), _check_path(path))
+    os.replace(scratch, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
 def open_existing(path: Path, key: bytes) -> Database:
     """The database that `create` made.
 

@@ -686,3 +686,16 @@ def test_rounds_in_two_threads_at_once_do_no_harm(server: TestServer, tablet: Ta
         thread.join()
     assert [report.problem for report in reports] == [None, None]
     assert len(held(server)) == 20 and tablet.sync().complete and tablet.ledger().safe_to_hand_in
+
+
+def test_a_creation_that_was_cut_short_leaves_nothing_to_repair(tmp_path: Path) -> None:
+    home = tmp_path / "t"
+    home.mkdir()
+    (home / "patrolbook.db.new").write_bytes(b"half a page")
+    made = alone(home)
+    record = made.write("institution", None, SMALL).record
+    made.close()
+    assert not (home / "patrolbook.db.new").exists()
+    again = made.another()
+    assert again.values(record)["name"] == "启航"
+    again.close()
