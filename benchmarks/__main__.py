@@ -44,7 +44,7 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Speed as ratios to a floor.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(NAMES)}; all where none is named")
-    parser.add_argument("--turns", type=int, default=5, help="turns of each side; medians are printed (5)")
+    parser.add_argument("--turns", type=int, default=3, help="turns of each side; medians are printed (3)")
     parser.add_argument("--records", type=int, default=10_000, help="records of push, pull and profile (10000)")
     parser.add_argument("--snapshot", type=int, default=100_000, help="records of the first fill (100000)")
     parser.add_argument("--large", action="store_true", help="growth up to 1,000,000 records instead of 200,000")

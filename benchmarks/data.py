@@ -22,8 +22,11 @@ from sync.core.fold import Entry, State, absorb, checksum
 COUNTY = "430102"
 AREAS = tuple(f"{COUNTY}{number:03}001" for number in range(1, 26))
 """25 communities: 10,000 records are 400 in each bucket, few enough to be pulled page by page."""
+OTHER_COUNTY = "430103"
+"""Outside the scope of the tablets that are measured."""
 PATTERNS = 10_000
-START_MS = 1_795_000_000_000
+START_MS = 1_750_000_000_000
+"""In the past for whoever runs this: a stamp from the future would take another way through the server."""
 SPACING_MS = 1_000
 ROLE = "inspector"
 
@@ -95,9 +98,9 @@ def change(number: int, person: str, areas: tuple[str, ...] = AREAS) -> Change:
     )  # fmt: skip
 
 
-def changes(count: int, person: str, areas: tuple[str, ...] = AREAS) -> Iterator[Change]:
-    """The changes that make the first `count` records."""
-    return (change(number, person, areas) for number in range(count))
+def changes(count: int, person: str, areas: tuple[str, ...] = AREAS, *, first: int = 0) -> Iterator[Change]:
+    """The changes that make `count` records, from the one with the number `first` on."""
+    return (change(number, person, areas) for number in range(first, first + count))
 
 
 def merged(count: int, areas: tuple[str, ...] = AREAS) -> Iterator[Merged]:

@@ -39,11 +39,6 @@ def create_app(database: str, pragmas: Sequence[str], file: str = "") -> Flask:
             held.connection, held.owner = _connect(Path(database), pragmas), os.getpid()
         return held.connection
 
-    @app.get("/ready")
-    def ready() -> Response:
-        connection().execute("SELECT 1 FROM records LIMIT 1").fetchone()
-        return Response(b"")
-
     @app.post("/push")
     def push() -> Response:
         lines = zstandard.ZstdDecompressor().decompress(request.get_data()).split(b"\n")

@@ -77,9 +77,15 @@ class Client:
         self.session.trust_env = False
         self.sent = self.received = 0
 
-    def ready(self) -> None:
-        """Let the server open its database, as it would have long ago."""
-        self._exchange("GET", "/ready")
+    def warm_push(self) -> None:
+        """Let the worker do once what it did long ago: open its database and take a batch."""
+        self._exchange("POST", "/push", zstandard.ZstdCompressor(level=LEVEL).compress(b'{"id":"warm-up"}'))
+        self.sent = self.received = 0
+
+    def warm_pull(self) -> None:
+        """The same for answering a page."""
+        self._exchange("POST", "/pull", orjson.dumps({"after": 0, "limit_bytes": 1}))
+        self.sent = self.received = 0
 
     def push(self, sizes: Sequence[int]) -> int:
         """Push the outbox in batches of these many lines; returns how many went."""
@@ -136,7 +142,7 @@ class Client:
 def push(task: Mapping[str, Any]) -> Cost:
     with opened(Path(task["database"]), task["encrypted"]) as conn:
         client = Client(task["url"], conn)
-        client.ready()
+        client.warm_push()
         meter = Meter(task["server"])
         taken = client.push(task["sizes"])
         cost = meter.read(client.sent, client.received)
@@ -148,7 +154,7 @@ def pull(task: Mapping[str, Any]) -> Cost:
     with opened(Path(task["database"]), task["encrypted"]) as conn:
         prepare_copy(conn)
         client = Client(task["url"], conn)
-        client.ready()
+        client.warm_pull()
         meter = Meter(task["server"])
         pulled = client.pull(task["pages"])
         cost = meter.read(client.sent, client.received)
@@ -158,7 +164,7 @@ def pull(task: Mapping[str, Any]) -> Cost:
 
 def fill(task: Mapping[str, Any]) -> Cost:
     client = Client(task["url"])
-    client.ready()
+    client.warm_pull()
     meter = Meter(task["server"])
     client.fill(Path(task["scratch"]), Path(task["target"]))
     return meter.read(client.sent, client.received)

@@ -25,6 +25,7 @@ from sync.core.change import Change
 ORIGIN = "patrolbook.example/bench"
 KEY = bytes(range(32))
 SEED = bytes(range(32, 64))
+OTHER_SEED = bytes(range(64, 96))
 AT_ONCE = 10_000
 
 
@@ -48,31 +49,39 @@ def make_server(folder: Path, records: Iterable[Merged] = ()) -> None:
     house.close()
 
 
-def enrol(folder: Path, url: str, home: Path, platform: Platform | None = None) -> Enrolled:
-    """A new tablet of a new inspector of the county, enrolled with the server that runs over `folder` at `url`."""
+def enrol(
+    folder: Path,
+    url: str,
+    home: Path,
+    *,
+    seed: bytes = SEED,
+    county: str = data.COUNTY,
+    platform: Platform | None = None,
+) -> Enrolled:
+    """A new tablet of a new inspector of a county, enrolled with the server that runs over `folder` at `url`."""
     house = open_instance(Settings(folder))
     now = house.now()
     person = Person(house.keys.new_id(now), "李敏", data.ROLE, now)
     with house.database.write() as conn:
         people.add_person(conn, person)
-        rights.grant(conn, Grant(house.keys.new_id(now), person.id, data.COUNTY, data.ROLE, 0, None))
+        rights.grant(conn, Grant(house.keys.new_id(now), person.id, county, data.ROLE, 0, None))
     code = enrolment.invite(house.database, house.keys, person.id, now, house.settings.code_ms)
     house.close()
-    tablet = Tablet.create(home, KEY, SEED, SealedFiles(home / "files", KEY), platform=platform)
+    tablet = Tablet.create(home, KEY, seed, SealedFiles(home / "files", KEY), platform=platform)
     Search(tablet.store)  # its triggers belong to every write of a real tablet
     tablet.enrol(url, code, "T-14")
     tablet.close()
     return Enrolled(home, person.id)
 
 
-def open_tablet(home: Path, platform: Platform | None = None) -> Tablet:
+def open_tablet(home: Path, *, seed: bytes = SEED, platform: Platform | None = None) -> Tablet:
     """The tablet in a folder that `enrol` made, or a copy of it."""
-    return Tablet.open(home, KEY, SEED, SealedFiles(home / "files", KEY), platform=platform)
+    return Tablet.open(home, KEY, seed, SealedFiles(home / "files", KEY), platform=platform)
 
 
-def write_changes(home: Path, changes: Iterable[Change]) -> None:
+def write_changes(home: Path, changes: Iterable[Change], *, seed: bytes = SEED) -> None:
     """Put changes into the outbox as the tablet does, numbered, chained and signed."""
-    tablet = open_tablet(home)
+    tablet = open_tablet(home, seed=seed)
     with tablet.store.writing():
         for change in changes:
             tablet.store.outbox.append(change)

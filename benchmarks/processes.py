@@ -73,11 +73,11 @@ def serving(command: Sequence[str], port: int, log: Path, env: Mapping[str, str]
 
 
 def run_client(module: str, task: str) -> str:
-    """Run `python -m module task` and return what it printed. Raises CalledProcessError where it fails."""
-    done = subprocess.run(
-        [sys.executable, "-m", module, task], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=CLIENT_S,
-        check=True, text=True,
-    )  # fmt: skip
+    """Run `python -m module task` and return what it printed. Raises RuntimeError where it fails; why stands on stderr."""
+    command = [sys.executable, "-m", module, task]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=CLIENT_S, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"{module} ended with {done.returncode}")
     return done.stdout
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import cProfile
 import io
 import pstats
-import shutil
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -23,7 +22,7 @@ from urllib3 import HTTPResponse
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from benchmarks import data, house
-from field_client.platform.desktop import desktop, scratch_folder
+from field_client.platform.desktop import desktop
 from field_client.platform.remote import Remote
 from field_client.tablet import Tablet
 from server.api.door import EXTENSION
@@ -156,5 +155,4 @@ def _tablet(folder: Path) -> tuple[Tablet, Doorway, str]:
 
 def _leave(tablet: Tablet, doorway: Doorway) -> None:
     tablet.close()
-    shutil.rmtree(scratch_folder(tablet.home), ignore_errors=True)  # it lies outside the home
     doorway.app.extensions[EXTENSION].close()  # type: ignore[attr-defined]

@@ -25,6 +25,9 @@ PULL = Aim("pull", 1.35)
 SNAPSHOT = Aim("first fill by snapshot", 1.5)
 
 ONE_AREA = data.AREAS[:1]
+OTHER_AREA = (f"{data.OTHER_COUNTY}001001",)
+WARM_UP = 50
+"""Records that another tablet pushes first."""
 _DEFAULTS = Settings(Path())
 
 
@@ -35,6 +38,9 @@ def push(folder: Path, records: int, turns: int) -> Verdict:
     house.make_server(template)
     with servers.ours(template, port) as server:
         enrolled = house.enrol(template, server.url, home)
+        warming = house.enrol(template, server.url, folder / "other", seed=house.OTHER_SEED, county=data.OTHER_COUNTY)
+    warm_up = data.changes(WARM_UP, warming.person, OTHER_AREA, first=-WARM_UP)
+    house.write_changes(warming.home, warm_up, seed=house.OTHER_SEED)
     contents = [change.content for change in data.changes(records, enrolled.person)]
     house.write_changes(home, data.changes(records, enrolled.person))
     for name, encrypted in (("encrypted", True), ("plain", False)):
@@ -54,8 +60,9 @@ def push(folder: Path, records: int, turns: int) -> Verdict:
     def run_ours() -> Cost:
         run = _emptied(folder / "run")
         copied = house.copy_of(home, run / "tablet")
+        other = house.copy_of(warming.home, run / "other")
         with servers.ours(house.copy_of(template, run / "server"), port) as server:
-            return _measured("tablet_client", "push", server, home=str(copied), records=records)
+            return _measured("tablet_client", "push", server, home=str(copied), other=str(other), records=records)
 
     sides = _in_turns(turns, {"floor": lambda: run_floor("encrypted"), "ours": run_ours,
                               "floor, client not encrypted": lambda: run_floor("plain")})  # fmt: skip

@@ -98,6 +98,8 @@ def capture(
     known = _known_in(tablet, record, stored.sha256)
     elsewhere = tuple(one for one in _users(tablet, stored.sha256) if one != record)
     if known is not None:
+        with tablet.store.writing():  # it may be another tablet's evidence, whose bytes never arrive from there
+            tablet.attach(record, stored.sha256, stored.size, mime, name=name)
         return Captured(known, *stored, mime, again=True, elsewhere=elsewhere)
     look = _Look.at(files, stored.sha256, mime, name)
     made = [(role, files.add(io.BytesIO(content))) for role, content in look.derived()]

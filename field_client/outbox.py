@@ -59,7 +59,7 @@ WHERE id = ?
 _SETTLE = """
 UPDATE changes SET status = 'settled' WHERE status = 'held' AND (
     rev <= (SELECT s.rev FROM states s
-            WHERE s.id = coalesce((SELECT a.root FROM aliases a WHERE a.member = changes.root), changes.root))
+            WHERE s.id = coalesce((SELECT a.root FROM aliases a WHERE a.member = changes.record), changes.record))
     OR (? AND NOT EXISTS (SELECT 1 FROM cursors c WHERE c.bucket = changes.bucket AND c.position < changes.at))
 )
 """
@@ -117,6 +117,11 @@ class Outbox:
             " ON CONFLICT(one) DO UPDATE SET id = excluded.id, n = excluded.n, chain = excluded.chain, registered = 0",
             (replica, n, prev),
         )
+
+    def has_older_replicas(self) -> bool:
+        """Whether something queued was numbered by an earlier incarnation of this database."""
+        sql = "SELECT 1 FROM changes WHERE status = 'queued' AND replica <> (SELECT id FROM replica) LIMIT 1"
+        return self.database.value(sql) is not None
 
     def _linked(self, replica: str, n: int, prev: str, digest: bytes) -> tuple[Link, str]:
         chain = chain_hash(replica, n, prev, digest)

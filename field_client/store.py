@@ -173,6 +173,8 @@ class Store:
             self.pulled.clear()
             self.outbox.reopen()
             self.uploads.reopen()
+            if self.outbox.has_older_replicas():
+                self.outbox.begin_replica(self.clock.new_id())  # the server may not know the ones before a fork
             self.database.run("UPDATE replica SET registered = 0")
             self.note("epoch", epoch)
             self.touch(touched)

@@ -75,7 +75,7 @@ class _Taker:
     def take_blob(self, parcel: Parcel, stream: BinaryIO) -> None:
         house = self.house
         size = house.files.put(parcel.sha256, stream)
-        uploads.take_whole(house.depot, parcel.sha256, size, parcel.mime, parcel.role, house.now())
+        uploads.take_whole(house.depot, self.device.id, parcel.sha256, size, parcel.mime, parcel.role, house.now())
 
     def take_changes(self, carried: list[Carried]) -> int:
         """Push them as runs of the device; returns how many were new."""

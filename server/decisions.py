@@ -6,6 +6,7 @@ open; no decision can swallow it. Undoing withdraws the decision; the values tha
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -142,8 +143,8 @@ def show(desk: Desk, prefix: str) -> Shown:
                     change.by,
                     devices.get(id, ("", ""))[1],
                     devices.get(id, ("", ""))[0],
-                    int(facts["wall"]),
-                    int(facts["off"]),
+                    int(facts.get("wall", 0)),
+                    int(facts.get("off", 0)),
                     received,
                     kept.status,
                     kept.reason,
@@ -165,16 +166,17 @@ def resolve(
 ) -> Outcome:
     """Settle a conflict between values: `take` the value of one candidate, or give another `value`.
 
-    `seen` are the change ids that the person looked at (all candidates when left out). Raises Stale when none of them
-    is live any more, NotFound for an unknown candidate, Refused for a conflict that is admitted or closed instead.
+    `prefix` is the conflict's ticket, or its id with `seen`, the change ids that the person looked at. Raises Stale when
+    something joined since or none of them is live any more, NotFound for an unknown candidate, Refused without either
+    or for a conflict that is admitted or closed instead.
     """
     with desk.database.write() as conn:
-        row = _find(conn, prefix)
+        row = _shown(conn, prefix, seen)
         state = _live(conn, [row.record]).get(row.record)
         if row.kind not in ("values", "delete_edit") or state is None:
             raise Refused(detail=Label("这类事项请用“采纳”或“关闭”", "admit or close this kind of conflict instead"))
         live = state.live.get(row.path, {})
-        parents = [id for id in (seen or live) if id in live]
+        parents = [id for id in (seen or row.candidates) if id in live]
         if not parents:
             raise Stale(what=row.id)
         if take is not None:
@@ -197,9 +199,10 @@ def resolve(
 def keep_deleted(desk: Desk, prefix: str, *, reason: str, by: Sequence[str], rights: Rights = EVERYWHERE) -> Outcome:
     """Settle a deletion that had not seen an edit by deleting again, having seen it."""
     with desk.database.write() as conn:
-        row = _find(conn, prefix)
+        row = _shown(conn, prefix, None)
         state = _live(conn, [row.record])[row.record]
-        seen = sorted({id for path, values in state.live.items() if path != row.path for id in values})
+        before = {id for value in state.live.get(row.path, {}).values() if value for id in value["seen"]}
+        seen = sorted(before | set(row.candidates))
         value = {"seen": seen, "reason": reason}
         return _decide(
             desk,
@@ -285,7 +288,7 @@ def _decide(
         by=list(by),
         schema=schema.version if schema else 1,
         decision=decision,
-        rights=rights,
+        rights=rights._replace(deciding=True),
     )
     return _accepted(Sequencer(conn, desk.registry, desk.projections, desk.keys, now).apply([arrival]))[0]
 
@@ -315,11 +318,28 @@ def _waiting(desk: Desk, do: str, changes: Sequence[str], reason: str, by: Seque
         return _decide(desk, conn, one.kind, one.record, decision, by, rights, {})
 
 
-def _find(conn: Connection, prefix: str) -> Row:
+def ticket(row: Row) -> str:
+    """The conflict as it was shown: its id and a digest of its candidates. It no longer fits once a newcomer joins."""
+    return f"{row.id}-{hashlib.sha256(chr(10).join(sorted(row.candidates)).encode()).hexdigest()[:6]}"
+
+
+def _find(conn: Connection, named: str) -> Row:
+    """A conflict by its ticket, its id, or the beginning of its id. Raises NotFound, or Stale for an old ticket."""
+    prefix, _, proof = named.partition("-")
     rows = conflicts.get(conn, prefix) if prefix else []
     if len(rows) != 1:
-        raise NotFound(what=prefix)
+        raise NotFound(what=named)
+    if proof and ticket(rows[0]) != f"{rows[0].id}-{proof}":
+        raise Stale(what=rows[0].id)
     return rows[0]
+
+
+def _shown(conn: Connection, named: str, seen: Sequence[str] | None) -> Row:
+    """The same for a decision, which must say what the person saw."""
+    if seen is None and "-" not in named:
+        hint = Label("请照 conflicts show 所示写全编号（含横线后的部分）", "name it as conflicts show does, dash and all")
+        raise Refused(detail=hint)
+    return _find(conn, named)
 
 
 def _live(conn: Connection, records: Sequence[str]) -> dict[str, State]:

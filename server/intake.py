@@ -24,9 +24,10 @@ from server.storage.database import Connection, Database
 from server.storage.projections import Projections
 from sync.core.change import CHANGE_TAG, START, Change, Link, signature_input
 from sync.core.errors import EpochChanged, Malformed, NotAllowed, Problem, ReplicaForked
-from sync.core.rules import Disposition
+from sync.core.rules import Disposition, Rights
 
 LARGEST_BATCH = 5000
+LARGEST_NUMBER = 2**53 - LARGEST_BATCH  # of a change in its replica
 
 OwnerOf = Callable[[Connection, str], str | None]  # replica id → device id
 
@@ -65,7 +66,7 @@ def push(
         written = Sequencer(conn, registry, projections, keys, now).apply(everything)
     return {
         "epoch": epoch,
-        "results": [_result(outcome, language) for outcome in written.outcomes],
+        "results": [_result(outcome, language, device, rights(now)) for outcome in written.outcomes],
         "log": {
             "before": written.before,
             "frontier": [base64.b64encode(one).decode() for one in written.frontier],
@@ -104,7 +105,7 @@ def _split(body: bytes) -> tuple[dict[str, Any], list[bytes]]:
         shaped = isinstance(header["epoch"], str) and all(
             isinstance(r["replica"], str)
             and type(r["n"]) is int
-            and r["n"] > 0
+            and 0 < r["n"] < LARGEST_NUMBER
             and isinstance(r["prev"], str)
             and isinstance(r["sigs"], list)
             for r in runs
@@ -179,6 +180,13 @@ def _refuse_fork(conn: Connection, run: dict[str, Any], arrivals: Sequence[Arriv
         raise ReplicaForked(replica=run["replica"], n=first)
 
 
+def _shown(bucket: str, device: str, rights: Rights) -> bool:
+    sort, _, name = bucket.partition(":")
+    if sort == "area":
+        return not rights.revoked and rights.covers(name)
+    return sort == "ref" or name == device
+
+
 def _refuse_overlap(runs: Sequence[tuple[dict[str, Any], Sequence[Arrival]]]) -> None:
     """Two runs of one push may not give one number to two contents either."""
     seen: dict[tuple[str, int], bytes] = {}
@@ -189,7 +197,9 @@ def _refuse_overlap(runs: Sequence[tuple[dict[str, Any], Sequence[Arrival]]]) ->
                 raise ReplicaForked(replica=place[0], n=place[1])
 
 
-def _result(outcome: Outcome, language: Language) -> dict[str, Any]:
+def _result(outcome: Outcome, language: Language, device: str, rights: Rights) -> dict[str, Any]:
+    if outcome.placed is not None and not _shown(outcome.placed.bucket, device, rights):
+        outcome = outcome._replace(record=outcome.sent, rev=0, placed=None)  # where it is now is not theirs to know
     result: dict[str, Any] = {
         "id": outcome.id,
         "status": outcome.status,

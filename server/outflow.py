@@ -113,7 +113,7 @@ def _log(conn: Any, keys: ServerKeys, known: Any, now: int) -> dict[str, Any]:
 
 def _position(cursor: object) -> tuple[int, int]:
     at, _, boot = str(cursor).partition(".")
-    if not at.isdigit() or not (boot or "0").isdigit():
+    if not (at + boot).isascii() or not at.isdigit() or not (boot or "0").isdigit() or len(at + boot) > 36:
         raise Malformed(detail="a cursor is text that an earlier pull answered")
     return int(at), int(boot or "0")
 

@@ -52,6 +52,7 @@ class Outcome(NamedTuple):
     rev: int
     placed: Placed | None
     leaf: int
+    sent: str  # the record id as it was sent
 
 
 @dataclass
@@ -108,8 +109,10 @@ class Sequencer:
         settled: list[tuple[Arrival, Kept | None, Disposition | None]] = []
         for arrival in arrivals:
             held = known.get(arrival.change.id)
-            if held is None and arrival.change.id in self._new:
-                settled.append((arrival, None, None))  # the same line twice in one batch
+            twin = self._new.get(arrival.change.id)
+            if held is None and twin is not None:
+                same = twin.change.hash == arrival.change.hash  # the same line twice in one batch
+                settled.append((arrival, None, None) if same else self._collide(arrival, before))
             elif held is None:
                 settled.append((arrival, None, self._take(arrival, before)))
             elif held.hash == arrival.change.hash:
@@ -135,7 +138,8 @@ class Sequencer:
         stamp, skewed = clock.effective(change.hlc, self.now)
         rights = arrival.rights(self.now if skewed else clock.wall_ms(stamp))
         schema = self.registry.get(change.kind)
-        disposition = arrival.refused or dispose(change, schema, record.state, rights, self._facts)
+        others = self._others(change) if change.decision is not None else ()
+        disposition = arrival.refused or dispose(change, schema, record.state, rights, self._facts, others)
         entry = Entry(change, disposition.status, disposition.reason, rights.role, stamp if skewed else "")
         self._keep(arrival, entry, disposition, before)
         if disposition.reason != "not-a-change":
@@ -145,8 +149,11 @@ class Sequencer:
     def _collide(self, arrival: Arrival, before: int) -> tuple[Arrival, Kept | None, Disposition | None]:
         """An id that is already taken by other content: kept under a name of its own, never written over."""
         disposition = Disposition("quarantined", "id-collision", "id")
-        renamed = f"{arrival.change.id}~{arrival.change.hash.hex()[:16]}"
-        if renamed not in self._new and renamed not in journal.known(self.conn, [renamed]):
+        renamed = _renamed(arrival.change)
+        kept = journal.known(self.conn, [renamed]).get(renamed)
+        if kept is not None:
+            return arrival, kept, None
+        if renamed not in self._new:
             entry = Entry(arrival.change, disposition.status, "not-a-change", "")
             self._keep(arrival, entry, disposition._replace(reason="not-a-change"), before, id=renamed)
         return arrival, None, disposition
@@ -227,7 +234,7 @@ class Sequencer:
                 self._merged_away.pop(member, None)
         for root, state in merged.items():
             record = self._records[root]
-            state.rev = self._revision((root, *state.members))
+            state.rev = self._revision(members)  # of all that it ever was one thing with: a parted record goes on, too
             record.state = state
             record.touched = True
 
@@ -247,6 +254,11 @@ class Sequencer:
             waiting = [self._new[child].change for older, child in self._edges if older == change.id]
             found |= {one.record for one in waiting if change.id in one.targets}
         return found
+
+    def _others(self, change: Change) -> list[State]:
+        """The further records that a decision is about."""
+        found = (self._record(record).state for record in sorted(self._connected_by(change) - {change.record}))
+        return [state for state in found if state is not None]
 
     def _settle_by_rule(self, before: int) -> None:
         """Write the values that the county decides by rule as ordinary changes of the server."""
@@ -297,7 +309,7 @@ class Sequencer:
     def _write(self) -> dict[str, Placed]:
         journal.insert_changes(self.conn, self._rows)
         journal.insert_edges(self.conn, self._edges)
-        blobs.mention(self.conn, [entry.change for entry in self._new.values()])
+        blobs.mention(self.conn, [(self._new[str(row[1])].change, str(row[7])) for row in self._rows])
         touched = {root: r for root, r in self._records.items() if r.touched}
         standing = {root: r.state for root, r in touched.items() if root not in self._merged_away and r.state}
         found: list[tuple[Conflict, str, str]] = []
@@ -356,14 +368,14 @@ class Sequencer:
                 root = roots[kept.record]
                 rev, where = old.get(root, (0, None))
                 told = (kept.status, kept.reason, kept.field, None)
-                outcomes.append(Outcome(id, True, *told, root, rev, where, kept.leaf))
+                outcomes.append(Outcome(id, True, *told, root, rev, where, kept.leaf, arrival.change.record))
                 continue
             root = self._roots.get(arrival.change.record, arrival.change.record)
             state = self._records[root].state if root in self._records else None
             entry = self._new.get(id)
             status = disposition.status if disposition else entry.status if entry else "quarantined"
             reason = disposition.reason if disposition else entry.reason if entry else ""
-            leaf = leaves.get(id, leaves.get(f"{id}~{arrival.change.hash.hex()[:16]}", -1))
+            leaf = leaves.get(_renamed(arrival.change), leaves.get(id, -1))
             outcomes.append(
                 Outcome(
                     id,
@@ -376,6 +388,7 @@ class Sequencer:
                     state.rev if state else 0,
                     placed.get(root),
                     leaf,
+                    arrival.change.record,
                 )
             )
         return outcomes
@@ -422,6 +435,11 @@ class ServerWriter:
         chain = link.chain(change.hash)
         link = link._replace(signature=self.keys.sign(signature_input(chain)))
         return Arrival(change, link, chain, self.keys.replica, lambda _: rights)
+
+
+def _renamed(change: Change) -> str:
+    """The id under which a change is kept whose own id is taken by other content."""
+    return f"{change.id}~{change.hash.hex()[:16]}"
 
 
 def _as_scalar(path: str) -> str:

@@ -53,6 +53,8 @@ def announce(depot: Depot, device: str, scope: Scope, claim: Mapping[str, Any], 
         if mine or blobs.visible(conn, sha256, *scope):
             held = blobs.get(conn, sha256)
             if held is not None:
+                if not mine:
+                    _vouch(depot, device, held, now)
                 return {"held": True, "receipt": receipt(depot, conn, held, now)}
     upload = known if known is not None and known.completed is None else _begin(depot, device, claim, now)
     return {"upload": upload.id, "part_size": upload.part_size, "have": depot.files.parts(upload.id)}
@@ -108,10 +110,14 @@ def complete(depot: Depot, device: str, id: str, now: int) -> dict[str, Any]:
         return {"sha256": held.sha256, "size": held.size, "receipt": receipt(depot, conn, held, now)}
 
 
-def take_whole(depot: Depot, sha256: str, size: int, mime: str, role: str, now: int) -> None:
-    """Log a blob whose file was put in place in one piece, as from a courier."""
+def take_whole(depot: Depot, device: str, sha256: str, size: int, mime: str, role: str, now: int) -> None:
+    """Log a blob whose file was put in place in one piece, as from a device's courier."""
     with depot.database.write() as conn:
         _note(conn, sha256, size, mime, role, now)
+    with depot.database.read() as conn:
+        held = blobs.get(conn, sha256)
+    if held is not None:
+        _vouch(depot, device, held, now)
 
 
 def receipt(depot: Depot, conn: Connection, blob: Blob, now: int) -> dict[str, Any]:
@@ -163,6 +169,15 @@ def _begin(depot: Depot, device: str, claim: Mapping[str, Any], now: int) -> Upl
             return other
         blobs.begin(conn, new)
     return new
+
+
+def _vouch(depot: Depot, device: str, blob: Blob, now: int) -> None:
+    """Note that a device has the bytes of a blob although it did not need to send them in parts."""
+    upload = Upload(
+        PREFIX + depot.keys.new_id(now), device, blob.sha256, blob.size, blob.mime, blob.size, blob.role, "", now, now
+    )
+    with depot.database.write() as conn:
+        blobs.begin(conn, upload)
 
 
 def _assemble(depot: Depot, upload: Upload) -> None:

@@ -81,15 +81,17 @@ def restore(run: Run, folder: Path, yes: bool) -> None:
         with run.progress() as bar:
             task = bar.add_task(run.text(Label("文件", "Blobs")), total=None)
             put_back(
-                folder, run.settings.data, progress=lambda done, total: bar.update(task, completed=done, total=total)
+                folder,
+                run.settings.data,
+                progress=lambda done, total: bar.update(task, completed=done, total=total),
+                before_replacing=lambda: _begin_anew(run),
             )
-        keys.renew_replica(run.settings.keys)
-        epoch = new_epoch(run.settings.epoch_file)
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(run.settings.snapshots)
         migrations.upgrade(run.house.database)
         with run.house.database.write() as conn:
             run.house.projections.rebuild(conn)
+    epoch = run.house.epoch
     run.say(Label(f"已恢复，新的 epoch：{epoch}", f"Restored; the new epoch is {epoch}"), "bold green")
     run.say(Label("接下来：patrolbook-server verify，然后 serve", "Next: patrolbook-server verify, then serve"))
 
@@ -165,3 +167,9 @@ def tidy(run: Run) -> None:
             f"Dropped {len(dropped)} uploads and {removals} removals",
         )
     )
+
+
+def _begin_anew(run: Run) -> None:
+    """A new epoch, and a new replica for the server itself: its own numbering goes back as well."""
+    keys.renew_replica(run.settings.keys)
+    new_epoch(run.settings.epoch_file)

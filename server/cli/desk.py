@@ -67,7 +67,7 @@ def list_conflicts(run: Run, everything: bool, as_json: bool) -> None:
     with run.house.database.read() as conn:
         found = conflicts.waiting(conn, everything=everything)
     if as_json:
-        run.json([one._asdict() for one in found])
+        run.json([{**one._asdict(), "ticket": decisions.ticket(one)} for one in found])
         return
     run.table(
         [
@@ -81,7 +81,7 @@ def list_conflicts(run: Run, everything: bool, as_json: bool) -> None:
         ],
         [
             (
-                one.id,
+                decisions.ticket(one),
                 run.text(_STATUS[one.status]),
                 run.when(one.opened),
                 _sort(run, one.kind),
@@ -109,11 +109,13 @@ def show(run: Run, conflict: str, as_json: bool) -> None:
     shown = decisions.show(run.house.desk, conflict)
     if as_json:
         candidates = [one._asdict() for one in shown.candidates]
-        run.json({"conflict": shown.conflict._asdict(), "candidates": candidates})
+        conflict_shown = {**shown.conflict._asdict(), "ticket": decisions.ticket(shown.conflict)}
+        run.json({"conflict": conflict_shown, "candidates": candidates})
         return
     row = shown.conflict
+    ticket = decisions.ticket(row)
     path = _path(run, row.record_kind, row.path)
-    run.say(Label(f"{row.id}  {_sort(run, row.kind)}  {path}", f"{row.id}  {_sort(run, row.kind)}  {path}"), "bold")
+    run.say(Label(f"{ticket}  {_sort(run, row.kind)}  {path}", f"{ticket}  {_sort(run, row.kind)}  {path}"), "bold")
     run.say(Label(f"{_kind(run, row.record_kind)} {row.record}", f"{_kind(run, row.record_kind)} {row.record}"))
     with run.house.database.read() as conn:
         names = {one.id: one.name for one in people.everybody(conn)}
@@ -150,7 +152,7 @@ def show(run: Run, conflict: str, as_json: bool) -> None:
         "裁决一个冲突：采用某个变更的取值，或另给一个值（JSON）。",
         "Settle a conflict: take the value of one change, or give another value (JSON).",
     ),
-    "patrolbook-server conflicts resolve 3f9a --take 01a202f7-0e2e-7a03-a06d-0afab0ed9a61 --reason 现场复核",
+    "patrolbook-server conflicts resolve 3f9a0c71b2d4-5e01aa --take 01a202f7-0e2e-7a03-a06d-0afab0ed9a61 --reason 现场复核",
 )
 @click.argument("conflict")
 @option("--take", about=Label("采用其取值的变更（编号或开头）", "The change whose value stands (id or its beginning)"))
@@ -160,7 +162,7 @@ def show(run: Run, conflict: str, as_json: bool) -> None:
 @option(
     "--seen",
     multiple=True,
-    about=Label("只裁决看过的这些变更；默认全部", "Decide on these changes only; all if left out"),
+    about=Label("只裁决看过的这些变更", "Decide on these changes only"),
 )
 @reason
 @by

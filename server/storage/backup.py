@@ -62,10 +62,17 @@ def back_up(data: Path, target: Path, *, with_keys: bool = False, progress: Prog
     return Backup(target, digest, len(names), size)
 
 
-def restore(source: Path, data: Path, *, progress: Progress | None = None) -> Backup:
+def restore(
+    source: Path,
+    data: Path,
+    *,
+    progress: Progress | None = None,
+    before_replacing: Callable[[], object] = lambda: None,
+) -> Backup:
     """Put a backup in the place of a stopped server's database; what was there is moved aside, never deleted.
 
-    Blobs of the backup are added to those that exist. The caller then starts a new epoch. Raises NotFound,
+    Blobs of the backup are added to those that exist. `before_replacing` is called when all is checked and copied: the
+    place to begin a new epoch, since old data under an old epoch is what must never be. Raises NotFound,
     DigestMismatch (the backup was changed) or BrokenStore (its database is damaged).
     """
     manifest = source / MANIFEST
@@ -95,8 +102,9 @@ def restore(source: Path, data: Path, *, progress: Progress | None = None) -> Ba
     _sync(scratch)
     if (data / "blobs").exists():
         _sync_all(data / "blobs")
+    before_replacing()
     _set_aside(data)
-    os.replace(scratch, data / "patrolbook.db")
+    os.replace(scratch, data / "patrolbook.db")  # the name never disappears: a crash leaves the one or the other
     _sync(data)
     return Backup(source, body["database"], len(body["blobs"]), size)
 
@@ -105,11 +113,16 @@ def _set_aside(data: Path) -> None:
     aside = 1
     while (data / f"replaced-{aside}").exists():
         aside += 1
-    for suffix in ("", "-wal", "-shm"):
-        old = data / f"patrolbook.db{suffix}"
-        if old.exists():
-            (data / f"replaced-{aside}").mkdir(exist_ok=True)
-            os.replace(old, data / f"replaced-{aside}" / old.name)
+    place, old = data / f"replaced-{aside}", data / "patrolbook.db"
+    if not old.exists():
+        return
+    place.mkdir()
+    with closing(sqlite.connect(str(old), isolation_level=None)) as conn:
+        conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # so that the file is whole without its log
+    for suffix in ("-wal", "-shm"):
+        if (data / f"patrolbook.db{suffix}").exists():
+            os.replace(data / f"patrolbook.db{suffix}", place / f"patrolbook.db{suffix}")
+    os.link(old, place / old.name)
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

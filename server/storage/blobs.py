@@ -14,7 +14,7 @@ from sync.core.change import Change
 
 MANY = 500  # values in one IN list
 
-_write_mentions = Bulk(blob_mentions, ("sha256", "record"), ignore=True)
+_write_mentions = Bulk(blob_mentions, ("sha256", "record", "device"), ignore=True)
 
 
 class Blob(NamedTuple):
@@ -91,9 +91,10 @@ def named_in(change: Change) -> set[str]:
     return named | ({own} if type(own) is str else set())
 
 
-def mention(conn: Connection, changes: Iterable[Change]) -> None:
-    """Note which blobs kept changes name, whatever became of the changes."""
-    _write_mentions(conn, [(sha256, change.record) for change in changes for sha256 in sorted(named_in(change))])
+def mention(conn: Connection, changes: Iterable[tuple[Change, str]]) -> None:
+    """Note which blobs kept changes name, whatever became of the changes: (change, device) each."""
+    rows = [(digest, change.record, device) for change, device in changes for digest in sorted(named_in(change))]
+    _write_mentions(conn, rows)
 
 
 def mentioned(conn: Connection, sha256: str) -> bool:
@@ -102,7 +103,11 @@ def mentioned(conn: Connection, sha256: str) -> bool:
 
 
 def visible(conn: Connection, sha256: str, prefixes: Iterable[str], exact: Iterable[str]) -> bool:
-    """Whether a record in one of these buckets names the blob, directly or through what was merged into it."""
+    """Whether a record in one of these buckets names the blob, directly or through what was merged into it.
+
+    Only the word of a device counts that has had the bytes itself: else naming a digest would open another's file.
+    """
+    holders = select(uploads.c.device).where(uploads.c.sha256 == sha256, uploads.c.completed.is_not(None))
     root = func.coalesce(aliases.c.root, blob_mentions.c.record)
     in_scope = or_(
         buckets.c.id.in_(list(exact)),
@@ -114,7 +119,7 @@ def visible(conn: Connection, sha256: str, prefixes: Iterable[str], exact: Itera
         .outerjoin(aliases, aliases.c.member == blob_mentions.c.record)
         .join(states, states.c.record == root)
         .join(buckets, buckets.c.key == states.c.bucket)
-        .where(blob_mentions.c.sha256 == sha256, in_scope)
+        .where(blob_mentions.c.sha256 == sha256, blob_mentions.c.device.in_(holders), in_scope)
         .limit(1)
     )
     return conn.scalar(wanted) is not None

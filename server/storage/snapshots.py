@@ -8,9 +8,11 @@ that did not move is never built twice.
 from __future__ import annotations
 
 import base64
+import fcntl
 import hashlib
 import os
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,12 +54,20 @@ def build(database: Database, folder: Path, bucket: str, epoch: str) -> Snapshot
         raise NotFound(what=bucket)
     name = hashlib.sha256(f"{bucket}\0{epoch}".encode()).hexdigest()[:24]
     ready = folder / f"{name}-{head[0]}.sqlite"
-    if not ready.exists():
-        _copy(database.path, ready, bucket, epoch)
-        for old in folder.glob(f"{name}-*.sqlite"):
-            if old != ready:
-                old.unlink(missing_ok=True)
-    return _describe(ready)
+    with _alone(folder / f"{name}.lock"):  # many tablets of one county fill at the same hour
+        if not ready.exists():
+            _copy(database.path, ready, bucket, epoch)
+            for old in folder.glob(f"{name}-*"):
+                if old.stem != ready.stem:
+                    old.unlink(missing_ok=True)
+        return _describe(ready)
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    with open(lock, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _copy(source: Path, target: Path, bucket: str, epoch: str) -> None:

@@ -87,7 +87,8 @@ blob_mentions = Table(
     metadata,
     Column("sha256", Text, nullable=False),
     Column("record", Text, nullable=False),
-    PrimaryKeyConstraint("sha256", "record"),
+    Column("device", Text, nullable=False),  # who named it: naming a digest alone gives no right to the bytes
+    PrimaryKeyConstraint("sha256", "record", "device"),
     sqlite_with_rowid=False,
 )
 

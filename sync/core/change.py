@@ -180,8 +180,12 @@ def _check_content(body: dict[str, Any]) -> None:
         if type(written) is not dict or len(written) != 2 or "value" not in written or not path.isascii():
             raise InvalidField(field=path, detail="an ASCII path holds a value and the ids of its parents")
         parents = written.get("parents")
-        if type(parents) is not list or (parents and not _ids(parents)):
-            raise InvalidField(field=path, detail="the parents of a value are change ids")
+        if type(parents) is not list or (parents and not _proper(parents, body["id"])):
+            raise InvalidField(field=path, detail="the parents of a value are ids of other changes, each once")
+    if not _clock(body["clock"]):
+        raise InvalidField(field="clock", detail="wall, mono and off are whole numbers and boot is text")
+    if "seen" in body and not _seen(body["seen"]):
+        raise InvalidField(field="seen", detail="holds the size and the root of a checkpoint")
     decision = body.get("decision")
     if decision is not None:
         _check_decision(decision)
@@ -190,7 +194,7 @@ def _check_content(body: dict[str, Any]) -> None:
 
 
 def _check_decision(decision: Any) -> None:
-    if type(decision) is not dict or decision.get("do") not in DECISIONS:
+    if type(decision) is not dict or type(decision.get("do")) is not str or decision["do"] not in DECISIONS:
         raise InvalidField(field="decision", detail=f"is one of {', '.join(sorted(DECISIONS))}")
     if type(decision.get("reason")) is not str or not decision["reason"].strip():
         raise InvalidField(field="decision.reason", detail="a decision needs a reason")
@@ -199,6 +203,26 @@ def _check_decision(decision: Any) -> None:
             raise InvalidField(field="decision.other", detail="names the other record")
     elif decision["do"] != "resolve" and not (_ids(decision.get("changes")) and decision["changes"]):
         raise InvalidField(field="decision.changes", detail="names the changes that it decides on")
+
+
+_CLOCK = {"wall": int, "mono": int, "boot": str, "off": int}
+
+
+def _clock(value: dict[str, Any]) -> bool:
+    return value.keys() == _CLOCK.keys() and all(type(value[name]) is kind for name, kind in _CLOCK.items())
+
+
+def _seen(value: Any) -> bool:
+    return (
+        type(value) is dict
+        and value.keys() == {"size", "root"}
+        and type(value["size"]) is int
+        and type(value["root"]) is str
+    )
+
+
+def _proper(parents: list[Any], own: str) -> bool:
+    return _ids(parents) and len(set(parents)) == len(parents) and own not in parents
 
 
 def _ids(value: Any) -> bool:

@@ -244,15 +244,16 @@ def contested(state: State, merge_of: MergeOf) -> list[str]:
 
 def deleted(state: State) -> bool:
     """True where a live deletion saw every live value of the record."""
-    return any(not _unseen(state, value) for value in state.live.get(DELETED, {}).values() if value)
+    return any(not _unseen(state, value) for value in state.live.get(DELETED, {}).values() if type(value) is dict)
 
 
 def conflicts_of(state: State, merge_of: MergeOf) -> list[Conflict]:
     """Everything about the record that waits for a person, in a fixed order."""
     found = [_conflict(state, "values", path, state.ids(path)) for path in contested(state, merge_of)]
-    deletions = [c for c, value in state.live.get(DELETED, {}).items() if value]
+    deletions = [c for c, value in state.live.get(DELETED, {}).items() if type(value) is dict]
     if deletions and not deleted(state):
-        found.append(_conflict(state, "delete_edit", DELETED, deletions))
+        missed = set.intersection(*(_unseen(state, state.live[DELETED][one]) for one in deletions))
+        found.append(_conflict(state, "delete_edit", DELETED, {*deletions, *missed}))
     waiting: dict[str, list[str]] = defaultdict(list)
     for parked in state.parked:
         waiting["late_edit" if parked.reason == "locked" else parked.reason].append(parked.id)
@@ -331,7 +332,7 @@ def _fold_class(
     root: str, members: tuple[str, ...], group: list[Entry], standing: Collection[str], settled: Collection[str]
 ) -> State:
     book = {entry.change.id: entry.change for entry in group}
-    state = State(root, _kind_of(root, group))
+    state = State(root, _kind_of(root, group, standing))
     state.members = members
     dead: dict[str, set[str]] = defaultdict(set)
     alive = [entry for entry in group if entry.change.id in standing]
@@ -348,9 +349,9 @@ def _fold_class(
     return state
 
 
-def _kind_of(root: str, group: list[Entry]) -> str:
-    """The kind of the root record; of the smallest change id where the root has no change of its own yet."""
-    return min((e.change.record != root, e.change.id, e.change.kind) for e in group)[2]
+def _kind_of(root: str, group: list[Entry], standing: Collection[str]) -> str:
+    """The kind of the root record, by a change that counts where there is one: no kept change can alter it."""
+    return min((e.change.id not in standing, e.change.record != root, e.change.id, e.change.kind) for e in group)[3]
 
 
 def _effective_parents(change: Change, path: str, book: Mapping[str, Change], standing: Collection[str]) -> set[str]:
@@ -395,9 +396,8 @@ def _shown(state: State, merge: str, values: Mapping[str, Any]) -> Any:
     return values[newest]
 
 
-def _unseen(state: State, deletion: Mapping[str, Any]) -> bool:
-    seen = set(deletion["seen"])
-    return any(c not in seen for path, values in state.live.items() if path != DELETED for c in values)
+def _unseen(state: State, deletion: Mapping[str, Any]) -> set[str]:
+    return {c for path, values in state.live.items() if path != DELETED for c in values} - set(deletion["seen"])
 
 
 def _conflict(state: State, kind: str, path: str, candidates: Iterable[str]) -> Conflict:

@@ -85,9 +85,7 @@ class PartPlan:
         held = {self.part(number).number for number in have}
         return [number for number in range(1, self.count + 1) if number not in held]
 
-    def next_parts(
-        self, have: Collection[int], under_way: Collection[int] = (), parallel: int = 1
-    ) -> list[Part]:
+    def next_parts(self, have: Collection[int], under_way: Collection[int] = (), parallel: int = 1) -> list[Part]:
         """The parts to start now, so that at most `parallel` are under way. Empty: wait, or all is there.
 
         :raises NotFound: as `missing`

@@ -24,6 +24,7 @@ class Rights(NamedTuple):
     role: str
     areas: tuple[str, ...]  # division code prefixes; "" is everywhere
     revoked: bool = False
+    deciding: bool = False  # at a desk, where a decision is made on what a person was shown; never on a tablet
 
     def covers(self, area: str) -> bool:
         return any(area.startswith(prefix) for prefix in self.areas)
@@ -53,8 +54,12 @@ def dispose(
     state: State | None,
     rights: Rights,
     facts: Facts,
+    others: Iterable[State] = (),
 ) -> Disposition:
-    """The disposition of a change that reached a record in this state. Quarantine is looked at before parking."""
+    """The disposition of a change that reached a record in this state. Quarantine is looked at before parking.
+
+    `others`: the further records that a decision is about, which its author must have the right to as well.
+    """
     if schema is None:
         return Disposition("quarantined", "unknown-kind", "kind", Label("未知的记录类型", "unknown kind of record"))
     if state is not None and state.live and state.kind != change.kind:
@@ -63,7 +68,7 @@ def dispose(
     if invalid is not None:
         return invalid
     return (
-        _permission(change, schema, state, rights)
+        _permission(change, schema, state, rights, others)
         or _lock(change, schema, state)
         or _steps(change, schema, state, rights, facts)
         or ACCEPTED
@@ -80,6 +85,7 @@ def settle(state: State, schema: type[RecordSchema]) -> dict[str, tuple[Any, lis
         if schema.merge_of(path) != "authority":
             continue
         from_desk = [c for c in state.live[path] if state.acts[c].role in DESK_ROLES]
+        from_desk = from_desk or [c for c in state.live[path] if state.acts[c].role == SYSTEM]  # settled before
         if len(from_desk) == 1:
             settled[path] = (state.live[path][from_desk[0]], state.ids(path))
     return settled
@@ -112,16 +118,22 @@ def _check_values(change: Change, schema: type[RecordSchema]) -> Disposition | N
         return _quarantine("invalid-field", invalid.path, invalid.problem)
     if unknown is not None and change.schema <= schema.version:
         return _quarantine("unknown-field", unknown, Label("没有这个字段", "there is no such field"))
+    if change.replaces:
+        for path in change.set:
+            if change.parents(path) and schema.merge_of(path) == "counter":
+                return _quarantine("invalid-field", path, Label("增量不替换任何值", "an increment replaces nothing"))
     return None
 
 
-def _permission(change: Change, schema: type[RecordSchema], state: State | None, rights: Rights) -> Disposition | None:
+def _permission(
+    change: Change, schema: type[RecordSchema], state: State | None, rights: Rights, others: Iterable[State]
+) -> Disposition | None:
     if rights.role == SYSTEM:
         return None
     if rights.revoked:
         return _park("revoked", "", Label("设备已停用", "the device was revoked"))
     desk = rights.role in DESK_ROLES
-    if change.decision is not None and not desk:
+    if change.decision is not None and not (desk and rights.deciding):
         return _park("not-permitted", "decision", Label("只有县级人员可以裁决", "only staff decide"))
     if rights.role not in schema.makers:
         return _park(
@@ -134,7 +146,7 @@ def _permission(change: Change, schema: type[RecordSchema], state: State | None,
     for path, choice in schema.plan().chosen:
         if path in change.set and not choice.open_to(rights.role, change.value(path)):
             return _park("not-permitted", path, Label("该角色不能选这一项", "this role may not choose this option"))
-    for area in _areas(change, schema, state):
+    for area in [*_areas(change, schema, state), *(a for one in others for a in _areas_of(one, schema))]:
         if not rights.covers(area):
             return _park(
                 "scope", schema.area_field or "", Label(f"不在授权区划内：{area}", f"outside the granted area: {area}")
@@ -152,9 +164,14 @@ def _areas(change: Change, schema: type[RecordSchema], state: State | None) -> I
     name = schema.area_field
     if name is None:
         return ()
-    here = list(state.live.get(name, {}).values()) if state is not None else []
+    here = _areas_of(state, schema) if state is not None else []
     there = [change.value(name)] if name in change.set else []
     return {area for area in [*here, *there] if isinstance(area, str)}
+
+
+def _areas_of(state: State, schema: type[RecordSchema]) -> list[str]:
+    name = schema.area_field
+    return [area for area in state.live.get(name, {}).values() if isinstance(area, str)] if name else []
 
 
 def _lock(change: Change, schema: type[RecordSchema], state: State | None) -> Disposition | None:

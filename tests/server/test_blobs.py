@@ -14,11 +14,13 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from sqlalchemy import select
 
 from server import imaging, uploads
 from server.storage import blobs, merkle, states
 from server.storage.files import disk_full_told
 from server.storage.tables_access import blob_mentions
+from server.storage.tables_access import uploads as upload_rows
 from sync.core.change import compose
 from sync.core.errors import BrokenFile, DiskFull
 from sync.core.log import leaf_hash, verify_inclusion
@@ -357,8 +359,10 @@ def test_what_a_crash_left_behind_is_swept(server: TestServer, device: TestDevic
 
 
 def mention(server: TestServer, digest: str, record: str) -> None:
+    """A record that names the blob, written by the device that sent it."""
     with server.instance.database.write() as conn:
-        conn.execute(blob_mentions.insert().values(sha256=digest, record=record))
+        sender = conn.scalar(select(upload_rows.c.device).where(upload_rows.c.sha256 == digest))
+        conn.execute(blob_mentions.insert().values(sha256=digest, record=record, device=sender))
 
 
 def placed(server: TestServer, digest: str, area: str) -> None:
@@ -429,7 +433,13 @@ def test_a_picture_bomb_does_not_burst_the_server(tmp_path: Path) -> None:
 def test_changes_tell_which_blobs_they_name() -> None:
     digest, own = "a" * 64, "b" * 64
     evidence = {"sha256": digest, "size": 1, "mime": "image/jpeg"}
-    common: dict[str, Any] = {"record": "r", "by": [], "schema": 1, "hlc": "0" * 12 + "-0000", "clock": {}}
+    common: dict[str, Any] = {
+        "record": "r",
+        "by": [],
+        "schema": 1,
+        "hlc": "0" * 12 + "-0000",
+        "clock": {"wall": 0, "mono": 0, "boot": "", "off": 0},
+    }
     named = compose(id="c-1", kind="inspection", set={"evidence/1": (evidence, []), "note": ("x", [])}, **common)
     file = compose(id="c-2", kind="evidence", set={"sha256": (own, [])}, **common)
     plain = compose(id="c-3", kind="inspection", set={"note": ("sha256", [])}, **common)
@@ -448,8 +458,8 @@ def test_a_courier_brings_a_blob_in_one_piece(server: TestServer, device: TestDe
     digest = sha256(content).hexdigest()
     house = server.instance
     size = house.files.put(digest, BytesIO(content))
-    uploads.take_whole(house.depot, digest, size, "image/jpeg", "original", 1)
-    uploads.take_whole(house.depot, digest, size, "image/jpeg", "original", 2)
+    uploads.take_whole(house.depot, device.id, digest, size, "image/jpeg", "original", 1)
+    uploads.take_whole(house.depot, device.id, digest, size, "image/jpeg", "original", 2)
     with house.database.read() as conn:
         assert merkle.size(conn) == 1
         assert blobs.totals(conn) == (1, 5000)

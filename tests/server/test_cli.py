@@ -270,7 +270,7 @@ def clash(terminal: Terminal, server: TestServer) -> dict[str, Any]:
     other = second.change("patrol_note", record, text("乙说"), seen)
     assert first.push(one)[0]["status"] == second.push(other)[0]["status"] == "accepted"
     (conflict,) = terminal.json("conflicts", "list")
-    return {"id": conflict["id"], "record": record, "one": one.id, "other": other.id, "device": first}
+    return {"id": conflict["ticket"], "record": record, "one": one.id, "other": other.id, "device": first}
 
 
 def text(value: str) -> dict[str, str]:

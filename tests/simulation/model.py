@@ -343,8 +343,8 @@ def random_history(
     changes    how many acts are written; a `lost` share of them never arrives and is not in the result
     records    how many records they are about; fewer means more concurrency on each
     short_ids  "c07" and "r2" instead of UUIDv7 text. Neither says which change came first: clocks are wrong
-    sloppy     also write what no tablet of ours does, though it has a meaning: parents named twice,
-               increments that name parents, a deletion that is not a {seen, reason}
+    sloppy     also write what no tablet of ours does, though it has a meaning: increments that name parents,
+               a deletion that is not a {seen, reason}
     rings      also let some decisions and parents name each other in a ring, as no honest writer can
     """
     author = _Authors(rng, records, writers, short_ids, kind, changes)
@@ -547,8 +547,6 @@ def _write_sloppily(rng: Random, entries: list[Entry]) -> None:
                 written["parents"] = sorted(rng.sample(same, min(len(same), rng.randrange(3))))
             if path == DELETED and rng.random() < 0.3:
                 written["value"] = rng.choice((True, None, "gone", []))
-            if rng.random() < 0.2:
-                written["parents"] = sorted(written["parents"] * 2)
 
 
 def _tie_rings(rng: Random, entries: list[Entry]) -> None:

@@ -386,8 +386,8 @@ def test_the_design_keeps_its_promises(first: int) -> None:
 @pytest.mark.parametrize("name", BUGS)
 def test_a_planted_bug_is_found(name: str) -> None:
     bug = BUGS[name]
-    seeds = range(bug.first, bug.first + bug.within)
-    assert list(islice(failures(bug, seeds), 1)), f"{name}: seeds {seeds} do not show it any more"
+    found = list(islice(failures(bug, range(bug.first, bug.first + min(bug.within, 20))), 1))
+    assert found, f"pin another first seed: python -m tests.simulation.run --bug {name} --seeds {bug.within}"
 
 
 def test_a_seed_runs_the_same_again() -> None:

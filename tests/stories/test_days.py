@@ -57,7 +57,7 @@ def test_two_edits_meet_the_county_decides_and_everybody_ends_with_the_same(
     assert set(a.view(record).live["seen"]) == {mine.id, theirs.id} == set(b.view(record).live["seen"])
     assert [c.path for c in a.conflicts()] == ["seen"]
     (conflict,) = open_conflicts(server)
-    decisions.resolve(server.instance.desk, conflict.id, take=theirs.id, reason="照片可见四间", by=["s-1"])
+    decisions.resolve(server.instance.desk, decisions.ticket(conflict), take=theirs.id, reason="照片可见四间", by=["s-1"])
     round_of(a)
     round_of(b)
     assert a.values(record)["seen"] == b.values(record)["seen"] == "四间教室"

@@ -69,7 +69,7 @@ def test_a_kind_in_one_file_goes_all_the_way(registry: Registry, tmp_path: Path)
             (conflict,) = conflicts.waiting(conn)
         assert (conflict.record_kind, conflict.path) == ("sign", "condition")
         assert _exported(server, tmp_path)["状况"] == "冲突待决"
-        decisions.resolve(server.instance.desk, conflict.id, take=theirs.id, reason="复看", by=["s"])
+        decisions.resolve(server.instance.desk, decisions.ticket(conflict), take=theirs.id, reason="复看", by=["s"])
         for tablet in (a, b):
             round_of(tablet)
         assert shown(a) == shown(b) == held(server)

@@ -25,7 +25,7 @@ from sync.core.rules import Rights
 
 EPOCH = "e-1"
 OFFICER = Rights("officer", ("4301",))
-DESK = Rights("staff", ("4301",))
+DESK = Rights("staff", ("4301",), deciding=True)
 
 
 def _label(text: str) -> Label:

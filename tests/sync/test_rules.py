@@ -164,3 +164,21 @@ def test_the_county_s_value_settles_an_authority_field_and_two_county_values_do_
     )
     assert absorb(state, Entry(other, role="staff")) is not None
     assert settle(state, schema) == {}
+
+
+def test_what_was_settled_by_rule_stays_the_county_s_value() -> None:
+    schema = shipped()["institution"]
+    state = State("i1", "institution")
+    for id, role in (("a", "system"), ("b", "inspector")):
+        one = compose(
+            id=id,
+            kind="institution",
+            record="i1",
+            set={"name": (id, [])},
+            by=[id],
+            schema=1,
+            hlc="0192f3b11234-0000",
+            clock={"wall": 1, "mono": 1, "boot": "b", "off": 0},
+        )
+        assert absorb(state, Entry(one, role=role)) is not None
+    assert settle(state, schema) == {"name": ("a", ["a", "b"])}

@@ -29,7 +29,8 @@ def upgrade() -> None:
         "blob_mentions",
         sa.Column("sha256", sa.Text(), nullable=False),
         sa.Column("record", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("sha256", "record"),
+        sa.Column("device", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("sha256", "record", "device"),
         sqlite_with_rowid=False,
     )
     op.create_table(
