@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+import signal
 import time
 from typing import Any
 
@@ -95,6 +96,8 @@ def _watch(session: Session) -> None:
         last = problem
 
     agent = Agent(session.tablet(), sleep=time.sleep, chance=random.SystemRandom().random, tell=tell)
+    for how in (signal.SIGINT, signal.SIGTERM):  # also where it was started with interrupts ignored, as services are
+        signal.signal(how, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
         agent.run()
     session.terminal.say(Label("已停止同步", "Synchronising has stopped"))
