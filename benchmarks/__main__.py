@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import io
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -16,7 +18,9 @@ PLACE = Path(".bench")
 
 def main() -> None:
     wanted = _arguments()
-    print(table.machine(), end="\n\n", flush=True)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # a table at a time, into a pipe too
+    print(table.machine(), end="\n\n")
     PLACE.mkdir(exist_ok=True)
     verdicts: list[Verdict] = []
     try:
