@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks import growth, profiles, sync_rounds, table
@@ -21,14 +23,14 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # a table at a time, into a pipe too
     print(table.machine(), end="\n\n")
-    PLACE.mkdir(exist_ok=True)
     verdicts: list[Verdict] = []
-    try:
+    with _place() as place:
         if wanted.profile:
-            profiles.profile(_room(), wanted.records)
+            profiles.profile(place, wanted.records)
             return
         for name in wanted.names or NAMES:
-            folder = _room()
+            folder = place / name
+            folder.mkdir()
             match name:
                 case "push":
                     verdicts.append(sync_rounds.push(folder, wanted.records, wanted.turns))
@@ -40,9 +42,7 @@ def main() -> None:
                     large = 1_000_000 if wanted.large else 200_000
                     verdicts.extend(growth.growth(folder, 10_000, large))
             shutil.rmtree(folder)
-        print(table.aims(verdicts))
-    finally:
-        shutil.rmtree(PLACE, ignore_errors=True)
+    print(table.aims(verdicts))
 
 
 def _arguments() -> argparse.Namespace:
@@ -59,9 +59,17 @@ def _arguments() -> argparse.Namespace:
     return wanted
 
 
-def _room() -> Path:
-    """An empty folder for one measurement."""
-    return Path(tempfile.mkdtemp(dir=PLACE)).resolve()
+@contextlib.contextmanager
+def _place() -> Iterator[Path]:
+    """An empty folder of this run alone, on the disk of the project rather than in a /tmp that may be memory."""
+    PLACE.mkdir(exist_ok=True)
+    place = Path(tempfile.mkdtemp(dir=PLACE)).resolve()
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another run is in there
+            PLACE.rmdir()
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def own_usage() -> Usage:
 def serving(command: Sequence[str], port: int, log: Path, env: Mapping[str, str] | None = None) -> Iterator[Server]:
     """Run a server until the end of the block. It must listen on this port of the loopback interface.
 
-    Raises RuntimeError, with the end of its log, where it does not start.
+    Raises RuntimeError, with the end of its log, where it does not start or ends too early.
     """
     with open(log, "ab") as output:
         child = subprocess.Popen(
@@ -66,8 +66,12 @@ def serving(command: Sequence[str], port: int, log: Path, env: Mapping[str, str]
             env={**os.environ, **(env or {})},
         )  # fmt: skip
     try:
-        _wait_until_open(child, port, log)
+        _wait_until_open(child, port)
         yield Server(f"http://127.0.0.1:{port}", child.pid)
+    except Exception as error:
+        if child.poll() is None:
+            raise
+        raise RuntimeError(f"a server ended by itself:\n{log.read_text('utf-8', 'replace')[-2000:]}") from error
     finally:
         _end(child)
 
@@ -108,16 +112,13 @@ def _peak(pid: int) -> int:
     return int(line.split()[1]) * 1024
 
 
-def _wait_until_open(child: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _wait_until_open(child: subprocess.Popen[bytes], port: int) -> None:
     until = time.monotonic() + START_S
-    while time.monotonic() < until:
-        if child.poll() is not None:
-            break
+    while child.poll() is None and time.monotonic() < until:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
         time.sleep(0.02)
-    tail = log.read_text("utf-8", "replace")[-2000:]
-    raise RuntimeError(f"a server did not start: {' '.join(child.args)}\n{tail}")  # type: ignore[arg-type]
+    raise TimeoutError(f"nobody listens on port {port}")
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

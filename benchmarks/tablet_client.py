@@ -31,7 +31,7 @@ def push(task: Mapping[str, Any]) -> Cost:
     costs: list[Cost] = []
     session = _session()
     with _opened(Path(task["other"]), house.OTHER_SEED, session) as other:
-        other.sync(until="records")
+        expect(other.sync(until="records").problem, None, "the problem of the round before")
     with _opened(Path(task["home"]), house.SEED, session) as tablet:
         tablet.peer().hello()
         begun = tablet.peer().traffic

@@ -49,7 +49,7 @@ def write(store: Store, record: str, name: str, kind: str = "institution") -> No
     """An own change, as the tablet writes one."""
     stamp = "0" * 12 + "-0001"
     change = compose(id=f"own-{record}", kind=kind, record=record, set={"name": (name, [])}, by=["p-1"], schema=1,
-                     hlc=stamp, clock={"wall": 0})  # fmt: skip
+                     hlc=stamp, clock={"wall": 0, "mono": 0, "boot": "b", "off": 0})  # fmt: skip
     with store.database.writing():
         store.outbox.append(change)
 

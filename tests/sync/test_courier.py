@@ -38,7 +38,7 @@ def chain(count: int, text: str = "楼道堆放杂物") -> list[Carried]:
     for n in range(1, count + 1):
         change = compose(
             id=f"0192ee70-0000-7000-8000-{n:012d}", kind="hazard", record="0192ee70-1111-7000-8000-000000000000",
-            set={"description": (f"{text}\n“{n}”", [])}, by=["p-1"], schema=1, hlc=f"{n:012x}-0000", clock={"wall": n},
+            set={"description": (f"{text}\n“{n}”", [])}, by=["p-1"], schema=1, hlc=f"{n:012x}-0000", clock={"wall": n, "mono": 0, "boot": "b", "off": 0},
         )  # fmt: skip
         place = Link("r-1", n, prev, b"")
         prev = place.chain(change.hash)
