@@ -413,7 +413,8 @@ class Replicator:
             proven, newest = self._proven(answer)
         except Problem as problem:
             return engine.Failure(action, problem, len(batch.ids), batch.size, batch.ids[0])
-        results = [r if r.id in batch.ids else r._replace(id=batch.ids[i]) for i, r in enumerate(answer.results)]
+        sent = frozenset(batch.ids)
+        results = [r if r.id in sent else r._replace(id=batch.ids[i]) for i, r in enumerate(answer.results)]
         self.replica.acknowledge(results, proven, newest, answer.receipt.checkpoint if answer.receipt else "")
         self.report.pushed.update(r.status for r in results)
         self.report.duplicates += sum(r.duplicate for r in results)
