@@ -195,7 +195,13 @@ class Story:
             shown = json.loads(self.server.command("conflicts", "show", conflict["id"], "--json"))
             worse = next(c for c in shown["candidates"] if c["values"]["answers/FIR-05"].get("answer") == "no")
             self.server.command(
-                "conflicts", "resolve", shown["conflict"]["ticket"], "--take", worse["change"], "--reason", "照片可见通道堆放杂物"
+                "conflicts",
+                "resolve",
+                shown["conflict"]["ticket"],
+                "--take",
+                worse["change"],
+                "--reason",
+                "照片可见通道堆放杂物",
             )
         self.server.command("merge", *twins, "--reason", "同一地址、同一天录入两次")
         opened = json.loads(self.server.command("conflicts", "list", "--json"))
@@ -204,8 +210,10 @@ class Story:
             self.server.command(
                 "conflicts", "resolve", conflict["ticket"], "--take", first, "--reason", "以首次录入为准"
             )
-        self.say(f"The county resolved the conflict, merged the institution that was entered twice, and decided on the "
-                 f"{len(opened)} fields in which its two entries differed.")
+        self.say(
+            f"The county resolved the conflict, merged the institution that was entered twice, and decided on the "
+            f"{len(opened)} field(s) in which its two entries differed."
+        )
         left = json.loads(self.server.command("conflicts", "list", "--json"))
         self.expect("no conflict is left", not left, left)
 
@@ -272,9 +280,7 @@ class Story:
 
     def tablet_holds(self, tablet: Tablet) -> dict[str, tuple[str, Any]]:
         with self.opened(tablet) as store:
-            return {
-                s.record: ("", orjson.loads(s.dump())) for kind in store.kinds() for s in store.browse(kind)
-            }
+            return {s.record: ("", orjson.loads(s.dump())) for kind in store.kinds() for s in store.browse(kind)}
 
     def kinds_on(self, tablet: Tablet) -> list[str]:
         """The kind of every record on a tablet."""
