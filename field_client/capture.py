@@ -32,7 +32,7 @@ RESERVE_BYTES = 64 * 1024 * 1024
 """Stays free whatever is captured: the change that names a photo must still fit, and so must its previews."""
 
 CHINA = timezone(timedelta(hours=8))
-"""The zone of a camera that does not write its own: the whole country goes by Beijing time."""
+"""The zone of a camera that does not write its own: Beijing time is the legal time of the whole country."""
 
 
 class CaptureFiles(BlobFiles, Protocol):
