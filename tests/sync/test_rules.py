@@ -136,10 +136,10 @@ def test_a_supervisor_does_not_write_inspections() -> None:
     assert judge(change("c", WHOLE), None, Rights("supervisor", ("4301",))).reason == "not-permitted"
 
 
-def test_the_county_s_value_settles_an_authority_field_and_two_county_values_do_not() -> None:
-    schema = shipped()["institution"]
+def institution(*authors: tuple[str, str]) -> State:
+    """An institution whose name (id, role) each wrote without having seen the others."""
     state = State("i1", "institution")
-    for id, role in (("a", "inspector"), ("b", "staff")):
+    for id, role in authors:
         one = compose(
             id=id,
             kind="institution",
@@ -151,34 +151,15 @@ def test_the_county_s_value_settles_an_authority_field_and_two_county_values_do_
             clock={"wall": 1, "mono": 1, "boot": "b", "off": 0},
         )
         assert absorb(state, Entry(one, role=role)) is not None
-    assert settle(state, schema) == {"name": ("b", ["a", "b"])}
-    other = compose(
-        id="c",
-        kind="institution",
-        record="i1",
-        set={"name": ("c", [])},
-        by=["c"],
-        schema=1,
-        hlc="0192f3b11234-0000",
-        clock={"wall": 1, "mono": 1, "boot": "b", "off": 0},
-    )
-    assert absorb(state, Entry(other, role="staff")) is not None
-    assert settle(state, schema) == {}
+    return state
+
+
+def test_the_county_s_value_settles_an_authority_field_and_two_county_values_do_not() -> None:
+    schema = shipped()["institution"]
+    assert settle(institution(("a", "inspector"), ("b", "staff")), schema) == {"name": ("b", ["a", "b"])}
+    assert settle(institution(("a", "inspector"), ("b", "staff"), ("c", "staff")), schema) == {}
 
 
 def test_what_was_settled_by_rule_stays_the_county_s_value() -> None:
     schema = shipped()["institution"]
-    state = State("i1", "institution")
-    for id, role in (("a", "system"), ("b", "inspector")):
-        one = compose(
-            id=id,
-            kind="institution",
-            record="i1",
-            set={"name": (id, [])},
-            by=[id],
-            schema=1,
-            hlc="0192f3b11234-0000",
-            clock={"wall": 1, "mono": 1, "boot": "b", "off": 0},
-        )
-        assert absorb(state, Entry(one, role=role)) is not None
-    assert settle(state, schema) == {"name": ("a", ["a", "b"])}
+    assert settle(institution(("a", "system"), ("b", "inspector")), schema) == {"name": ("a", ["a", "b"])}
