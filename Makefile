@@ -24,7 +24,7 @@ test: $(STAMP)  ## all tests
 check: $(STAMP)  ## import contracts, ruff, mypy
 	@.venv/bin/lint-imports --config setup.cfg
 	@.venv/bin/ruff check .
-	@$(PYTHON) -m mypy schemas sync server field_client
+	@$(PYTHON) -m mypy schemas sync custody server field_client
 
 bench: $(STAMP)  ## speed as ratios to the floor, in one run
 	@$(PYTHON) -m benchmarks $(ARGS)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from benchmarks import data
 from benchmarks.data import Merged
 from field_client.platform import Platform
-from field_client.platform.files import SealedFiles
+from field_client.platform.files import EncryptedFiles
 from field_client.search import Search
 from field_client.tablet import Tablet
 from server.access import enrolment, rights
@@ -67,7 +67,7 @@ def enrol(
         rights.grant(conn, Grant(house.keys.new_id(now), person.id, county, data.ROLE, 0, None))
     code = enrolment.invite(house.database, house.keys, person.id, now, house.settings.code_ms)
     house.close()
-    tablet = Tablet.create(home, KEY, seed, SealedFiles(home / "files", KEY), platform=platform)
+    tablet = Tablet.create(home, KEY, seed, EncryptedFiles(home / "files", KEY), platform=platform)
     Search(tablet.store)  # its triggers belong to every write of a real tablet
     tablet.enrol(url, code, "T-14")
     tablet.close()
@@ -76,7 +76,7 @@ def enrol(
 
 def open_tablet(home: Path, *, seed: bytes = SEED, platform: Platform | None = None) -> Tablet:
     """The tablet in a folder that `enrol` made, or a copy of it."""
-    return Tablet.open(home, KEY, seed, SealedFiles(home / "files", KEY), platform=platform)
+    return Tablet.open(home, KEY, seed, EncryptedFiles(home / "files", KEY), platform=platform)
 
 
 def write_changes(home: Path, changes: Iterable[Change], *, seed: bytes = SEED) -> None:

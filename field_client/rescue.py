@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from field_client.capture import CaptureFiles
 from field_client.platform import database, images
-from field_client.platform.files import SealedFiles
+from field_client.platform.files import EncryptedFiles
 from field_client.platform.keys import Secrets
 from field_client.platform.salvage import Salvage, copy_of
 from field_client.tablet import DATABASE, Tablet
@@ -49,7 +49,7 @@ def pack(home: Path, secrets: Secrets, made_ms: int, volume: Volume) -> list[Man
 
     :raises DiskFull, OSError: of the volume
     """
-    files = SealedFiles(home / BLOBS, secrets.derived(BLOBS))
+    files = EncryptedFiles(home / BLOBS, secrets.derived(BLOBS))
     device = Ed25519PrivateKey.from_private_bytes(secrets.seed)
     with _salvage(home / DATABASE, secrets.database_key) as salvage:
         maker = Maker(_device_id(salvage), device.public_key().public_bytes_raw(), device.sign)
@@ -88,7 +88,7 @@ def _device_id(salvage: Salvage) -> str:
     return ""
 
 
-def _parcels(salvage: Salvage, files: SealedFiles) -> list[Parcel]:
+def _parcels(salvage: Salvage, files: EncryptedFiles) -> list[Parcel]:
     """Every blob: those that the database knows, in their order, then the files that nothing names."""
     records: dict[str, list[str]] = {}
     for record, sha256 in salvage.all("uses", "SELECT record, sha256 FROM uses ORDER BY record"):
@@ -99,7 +99,7 @@ def _parcels(salvage: Salvage, files: SealedFiles) -> list[Parcel]:
     return found + [Parcel(sha256, _mime(files, sha256), "original", "", ()) for sha256 in left]
 
 
-def _mime(files: SealedFiles, sha256: str) -> str:
+def _mime(files: EncryptedFiles, sha256: str) -> str:
     try:
         with files.open(sha256) as original:
             return images.identify(original.read(images.HEAD_BYTES))

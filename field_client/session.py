@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from field_client.config import HOME, LANGUAGE, LANGUAGES, Settings, from_env
-from field_client.platform.files import SealedFiles
+from field_client.platform.files import EncryptedFiles
 from field_client.platform.keys import Secrets, Vault
 from field_client.rescue import BLOBS
 from field_client.search import AT_ONCE, Found, Search
@@ -84,7 +84,7 @@ class Session:
         :raises BrokenStore: damaged, or gone while there are photos: an empty one in its place would hide the loss
         """
         home = self.settings.home
-        files = SealedFiles(home / BLOBS, secrets.derived(BLOBS))
+        files = EncryptedFiles(home / BLOBS, secrets.derived(BLOBS))
         files.sweep(time.time())
         make = Tablet.open
         if not (home / DATABASE).exists():

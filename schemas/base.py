@@ -64,6 +64,8 @@ class RecordSchema(marshmallow.Schema):
     version: ClassVar[int] = 1
     title: ClassVar[str] = "name"
     area_field: ClassVar[str | None] = "area"
+    compartment: ClassVar[str] = ""
+    """A wall inside every area: records of this kind are for those only whose grant names the same compartment."""
     makers: ClassVar[frozenset[str]] = FIELD_ROLES | DESK_ROLES
     workflow: ClassVar[Workflow | None] = None
     search: ClassVar[tuple[str, ...]] = ()

@@ -52,7 +52,7 @@ class Stored(NamedTuple):
     size: int
 
 
-class SealedFiles:
+class EncryptedFiles:
     """The blobs of one tablet. `key` (32 bytes) wraps the key of each file; the folder is made when needed."""
 
     def __init__(self, folder: Path, key: bytes) -> None:
@@ -172,7 +172,7 @@ class SealedFiles:
 
 
 class _Original(io.RawIOBase):
-    """The original bytes behind a sealed file; holds one chunk in the clear."""
+    """The original bytes behind an encrypted file; holds one chunk in the clear."""
 
     def __init__(self, sealed: BinaryIO, sha256: str, size: int, cipher: AESGCM) -> None:
         self._sealed, self._sha256, self._size, self._cipher = sealed, sha256, size, cipher

@@ -14,7 +14,7 @@ import random
 import sys
 from pathlib import Path
 
-from field_client.platform.files import SealedFiles
+from field_client.platform.files import EncryptedFiles
 from field_client.tablet import Tablet
 
 AREA = "430104001003"
@@ -61,7 +61,7 @@ told: set[str] = set()
 
 
 def main(home: str, url: str, key: str, seed: str, last: bool) -> int:
-    files = SealedFiles(Path(home) / "blobs", bytes.fromhex(key))
+    files = EncryptedFiles(Path(home) / "blobs", bytes.fromhex(key))
     tablet = Tablet.open(Path(home), bytes.fromhex(key), bytes.fromhex(seed), files)
     say("opened", tablet.store.database.path.name)
     if not last:

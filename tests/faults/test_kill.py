@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from field_client.platform.files import SealedFiles
+from field_client.platform.files import EncryptedFiles
 from field_client.tablet import Tablet
 from server.access import enrolment, rights
 from server.config import Settings
@@ -36,7 +36,7 @@ def test_killing_tablet_or_server_at_200_random_moments_loses_nothing(tmp_path: 
     printed: list[str] = []
     with Children() as children:
         server = children.serve(data, port)
-        tablet = Tablet.create(home, secret, signing, SealedFiles(home / "blobs", secret))
+        tablet = Tablet.create(home, secret, signing, EncryptedFiles(home / "blobs", secret))
         tablet.enrol(f"http://127.0.0.1:{port}", code, "T-14")
         tablet.close()
         field = children.start(*day)
@@ -90,7 +90,7 @@ def _both_sides_hold_the_same(data: Path, home: Path, secret: bytes, signing: by
     with house.database.read() as conn:
         there = {row.record: State.read(row.bytes).live for row in states.scan(conn)}
     house.close()
-    tablet = Tablet.open(home, secret, signing, SealedFiles(home / "blobs", secret))
+    tablet = Tablet.open(home, secret, signing, EncryptedFiles(home / "blobs", secret))
     here = {s.record: s.live for kind in tablet.kinds() for s in tablet.browse(kind) if not deleted(s)}
     assert here == there
     assert tablet.store.database.value("PRAGMA integrity_check") == "ok"

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from field_client.platform import files
-from field_client.platform.files import ABANDONED_S, CHUNK, HEADER_BYTES, SealedFiles, replace_file
+from field_client.platform.files import ABANDONED_S, CHUNK, HEADER_BYTES, EncryptedFiles, replace_file
 from sync.core.errors import BrokenFile, DiskFull, EmptyFile, NotFound
 
 KEY = bytes(range(32))
@@ -25,8 +25,8 @@ def content(size: int) -> bytes:
 
 
 @pytest.fixture
-def blobs(tmp_path: Path) -> SealedFiles:
-    return SealedFiles(tmp_path / "blobs", KEY)
+def blobs(tmp_path: Path) -> EncryptedFiles:
+    return EncryptedFiles(tmp_path / "blobs", KEY)
 
 
 def everything_in(folder: Path) -> list[Path]:
@@ -34,7 +34,7 @@ def everything_in(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_what_goes_in_comes_out_under_its_sha256(blobs: SealedFiles, size: int) -> None:
+def test_what_goes_in_comes_out_under_its_sha256(blobs: EncryptedFiles, size: int) -> None:
     original = content(size)
     stored = blobs.add(io.BytesIO(original))
     assert stored == (hashlib.sha256(original).hexdigest(), size)
@@ -49,7 +49,7 @@ def test_any_range_is_what_the_original_has_there(
     tmp_path_factory: pytest.TempPathFactory, start: int, length: int
 ) -> None:
     original = content(3 * CHUNK + 7)
-    blobs = SealedFiles(tmp_path_factory.getbasetemp() / "ranges", KEY)
+    blobs = EncryptedFiles(tmp_path_factory.getbasetemp() / "ranges", KEY)
     sha256 = hashlib.sha256(original).hexdigest()
     if not blobs.has(sha256):
         blobs.add(io.BytesIO(original))
@@ -58,7 +58,7 @@ def test_any_range_is_what_the_original_has_there(
         assert back.read(length) == original[start : start + length]
 
 
-def test_a_stream_that_gives_little_at_a_time_is_stored_the_same(blobs: SealedFiles) -> None:
+def test_a_stream_that_gives_little_at_a_time_is_stored_the_same(blobs: EncryptedFiles) -> None:
     class Dripping(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:
             return super().read(min(size or 0, 70_001))
@@ -67,24 +67,24 @@ def test_a_stream_that_gives_little_at_a_time_is_stored_the_same(blobs: SealedFi
     assert blobs.add(Dripping(original)).sha256 == hashlib.sha256(original).hexdigest()
 
 
-def test_no_piece_of_the_original_is_on_the_disk(blobs: SealedFiles, tmp_path: Path) -> None:
+def test_no_piece_of_the_original_is_on_the_disk(blobs: EncryptedFiles, tmp_path: Path) -> None:
     blobs.add(io.BytesIO(content(CHUNK)))
     assert not any(b"evidence" in one.read_bytes() for one in everything_in(tmp_path))
 
 
-def test_the_same_content_twice_is_one_file(blobs: SealedFiles, tmp_path: Path) -> None:
+def test_the_same_content_twice_is_one_file(blobs: EncryptedFiles, tmp_path: Path) -> None:
     assert blobs.add(io.BytesIO(b"once")) == blobs.add(io.BytesIO(b"once"))
     assert len(everything_in(tmp_path)) == 1
 
 
-def test_the_same_content_again_heals_a_damaged_file(blobs: SealedFiles) -> None:
+def test_the_same_content_again_heals_a_damaged_file(blobs: EncryptedFiles) -> None:
     sha256 = blobs.add(io.BytesIO(b"photo")).sha256
     blobs.path(sha256).write_bytes(b"\0" * 40)
     blobs.add(io.BytesIO(b"photo"))
     assert blobs.open(sha256).read() == b"photo"
 
 
-def test_zero_bytes_are_no_evidence_and_leave_nothing(blobs: SealedFiles, tmp_path: Path) -> None:
+def test_zero_bytes_are_no_evidence_and_leave_nothing(blobs: EncryptedFiles, tmp_path: Path) -> None:
     with pytest.raises(EmptyFile) as told:
         blobs.add(io.BytesIO(b""), "IMG_1.jpg")
     assert "IMG_1.jpg" in told.value.text()
@@ -92,19 +92,19 @@ def test_zero_bytes_are_no_evidence_and_leave_nothing(blobs: SealedFiles, tmp_pa
 
 
 @pytest.mark.skipif(os.name == "nt", reason="modes are those of POSIX")
-def test_only_the_owner_may_enter(blobs: SealedFiles, tmp_path: Path) -> None:
+def test_only_the_owner_may_enter(blobs: EncryptedFiles, tmp_path: Path) -> None:
     stored = blobs.add(io.BytesIO(b"photo"))
     assert stat.S_IMODE(blobs.path(stored.sha256).stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "blobs").stat().st_mode) == 0o700
 
 
-def test_what_is_not_here_is_not_found_and_no_name_is_a_path(blobs: SealedFiles) -> None:
+def test_what_is_not_here_is_not_found_and_no_name_is_a_path(blobs: EncryptedFiles) -> None:
     for name in ("0" * 64, "../../etc/passwd", "A" * 64, "", "/" * 64):
         with pytest.raises(NotFound):
             blobs.open(name)
 
 
-def test_listing_names_the_blobs_and_deleting_removes_them(blobs: SealedFiles) -> None:
+def test_listing_names_the_blobs_and_deleting_removes_them(blobs: EncryptedFiles) -> None:
     first, second = (blobs.add(io.BytesIO(one)).sha256 for one in (b"1", b"2"))
     assert set(blobs.list()) == {first, second}
     blobs.delete(first)
@@ -118,7 +118,7 @@ def test_listing_names_the_blobs_and_deleting_removes_them(blobs: SealedFiles) -
 @settings(deadline=None)
 @given(st.data())
 def test_a_flipped_bit_anywhere_is_refused(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
-    blobs = SealedFiles(tmp_path_factory.mktemp("flipped"), KEY)
+    blobs = EncryptedFiles(tmp_path_factory.mktemp("flipped"), KEY)
     stored = blobs.add(io.BytesIO(content(300)))
     path = blobs.path(stored.sha256)
     sealed = bytearray(path.read_bytes())
@@ -130,7 +130,7 @@ def test_a_flipped_bit_anywhere_is_refused(tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.mark.parametrize("cut", [0, 5, HEADER_BYTES, HEADER_BYTES + CHUNK + 16, -1])
-def test_a_cut_file_is_refused_before_anything_is_read(blobs: SealedFiles, cut: int) -> None:
+def test_a_cut_file_is_refused_before_anything_is_read(blobs: EncryptedFiles, cut: int) -> None:
     sha256 = blobs.add(io.BytesIO(content(2 * CHUNK))).sha256
     path = blobs.path(sha256)
     path.write_bytes(path.read_bytes()[:cut])
@@ -138,7 +138,7 @@ def test_a_cut_file_is_refused_before_anything_is_read(blobs: SealedFiles, cut: 
         blobs.open(sha256)
 
 
-def test_chunks_cannot_change_places(blobs: SealedFiles) -> None:
+def test_chunks_cannot_change_places(blobs: EncryptedFiles) -> None:
     sha256 = blobs.add(io.BytesIO(content(2 * CHUNK) + b"end")).sha256
     path = blobs.path(sha256)
     sealed, step = path.read_bytes(), CHUNK + 16
@@ -148,17 +148,17 @@ def test_chunks_cannot_change_places(blobs: SealedFiles) -> None:
         back.read()
 
 
-def test_one_blob_cannot_pose_as_another(blobs: SealedFiles) -> None:
+def test_one_blob_cannot_pose_as_another(blobs: EncryptedFiles) -> None:
     mine, theirs = (blobs.add(io.BytesIO(one)).sha256 for one in (b"before", b"behind"))
     os.replace(blobs.path(theirs), blobs.path(mine))
     with pytest.raises(BrokenFile):
         blobs.open(mine)
 
 
-def test_another_key_opens_nothing(blobs: SealedFiles) -> None:
+def test_another_key_opens_nothing(blobs: EncryptedFiles) -> None:
     sha256 = blobs.add(io.BytesIO(b"photo")).sha256
     with pytest.raises(BrokenFile):
-        SealedFiles(blobs.folder, bytes(32)).open(sha256)
+        EncryptedFiles(blobs.folder, bytes(32)).open(sha256)
 
 
 # ---- full disks and killed programs ------------------------------------------------------------------------
@@ -166,7 +166,7 @@ def test_another_key_opens_nothing(blobs: SealedFiles) -> None:
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_is_told_and_nothing_half_kept(
-    blobs: SealedFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+    blobs: EncryptedFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     def full(handle: int) -> None:
         raise OSError(number, "full")
@@ -179,7 +179,7 @@ def test_a_full_disk_is_told_and_nothing_half_kept(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="file size limits are those of POSIX")
-def test_a_disk_that_really_takes_no_more_leaves_the_first_photo_whole(blobs: SealedFiles, tmp_path: Path) -> None:
+def test_a_disk_that_really_takes_no_more_leaves_the_first_photo_whole(blobs: EncryptedFiles, tmp_path: Path) -> None:
     import resource
     import signal
 
@@ -197,7 +197,7 @@ def test_a_disk_that_really_takes_no_more_leaves_the_first_photo_whole(blobs: Se
     assert blobs.open(first.sha256).read() == b"first photo"
 
 
-def test_a_camera_that_fails_half_way_leaves_nothing(blobs: SealedFiles, tmp_path: Path) -> None:
+def test_a_camera_that_fails_half_way_leaves_nothing(blobs: EncryptedFiles, tmp_path: Path) -> None:
     class Failing(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:
             if self.tell():
@@ -209,7 +209,7 @@ def test_a_camera_that_fails_half_way_leaves_nothing(blobs: SealedFiles, tmp_pat
     assert everything_in(tmp_path) == []
 
 
-def test_what_a_killed_program_left_is_swept_after_a_day_and_not_before(blobs: SealedFiles) -> None:
+def test_what_a_killed_program_left_is_swept_after_a_day_and_not_before(blobs: EncryptedFiles) -> None:
     stored = blobs.add(io.BytesIO(b"photo"))
     left = blobs.folder / ".new-0011223344556677"
     left.write_bytes(b"half")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from field_client.platform.files import SealedFiles
+from field_client.platform.files import EncryptedFiles
 from field_client.tablet import Tablet
 from server import decisions
 from server.access import enrolment  # noqa: F401  the server's own rooms are real here
@@ -116,7 +116,7 @@ def test_a_cloned_tablet_database_becomes_a_new_replica_and_both_go_on(server: T
     original.store.database.rows("PRAGMA wal_checkpoint(TRUNCATE)")
     shutil.copytree(tmp_path / "a", tmp_path / "clone")
     key, seed = original._key, original._seed
-    clone = Tablet.open(tmp_path / "clone", key, seed, SealedFiles(tmp_path / "clone" / "blobs", key))
+    clone = Tablet.open(tmp_path / "clone", key, seed, EncryptedFiles(tmp_path / "clone" / "blobs", key))
     theirs = original.write("patrol_note", None, NOTE | {"seen": "原机"})
     ours = clone.write("patrol_note", None, NOTE | {"seen": "克隆"})
     round_of(original)

@@ -22,7 +22,7 @@ import requests
 
 from field_client.platform import Connect, Line, Platform
 from field_client.platform.clock import SystemClock
-from field_client.platform.files import SealedFiles
+from field_client.platform.files import EncryptedFiles
 from field_client.platform.remote import Remote
 from field_client.tablet import Tablet
 from schemas.registry import Registry
@@ -106,7 +106,7 @@ def alone(
     """A tablet that is not enrolled yet."""
     key = secrets.token_bytes(32)
     platform = platform_with(connect or _nowhere, clock, pool)
-    files = SealedFiles(home / "blobs", key)
+    files = EncryptedFiles(home / "blobs", key)
     return Tablet.create(home, key, secrets.token_bytes(32), files, registry=registry, platform=platform)
 
 

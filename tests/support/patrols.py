@@ -6,7 +6,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from field_client.platform.files import SealedFiles
+from field_client.platform.files import EncryptedFiles
 from field_client.tablet import Tablet
 from schemas.registry import Registry
 from server.storage import states
@@ -19,7 +19,7 @@ AREA = "430104001003"
 def new_tablet(home: Path, registry: Registry | None = None, **more: Any) -> Tablet:
     """A tablet that knows no server yet."""
     key = secrets.token_bytes(32)
-    files = SealedFiles(home / "blobs", key)
+    files = EncryptedFiles(home / "blobs", key)
     return Tablet.create(home, key, secrets.token_bytes(32), files, registry=registry, **more)
 
 

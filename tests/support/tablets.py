@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from field_client.platform.files import SealedFiles
+from field_client.platform.files import EncryptedFiles
 from field_client.platform.keys import Secrets
 from field_client.rescue import BLOBS
 from field_client.tablet import Tablet
@@ -15,7 +15,7 @@ AREA = "430102001001"
 
 def tablet_in(home: Path, secrets: Secrets = SECRETS) -> Tablet:
     """The tablet in a folder, new where there is none."""
-    files = SealedFiles(home / BLOBS, secrets.derived(BLOBS))
+    files = EncryptedFiles(home / BLOBS, secrets.derived(BLOBS))
     make = Tablet.open if (home / "patrolbook.db").exists() else Tablet.create
     return make(home, secrets.database_key, secrets.seed, files)
 
