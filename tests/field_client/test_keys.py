@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from field_client.platform.keys import FREE_FAILURES, IDLE_S, Cost, Vault, check_pin
+from field_client.platform.keys import IDLE_S, Vault
+from field_client.platform.wrapping import FREE_FAILURES, Cost, check_pin
 from sync.core.errors import BrokenStore, Locked, NotEnrolled, Refused, WrongPin
 
 CHEAP = Cost(memory_kib=64, passes=1, lanes=1)
