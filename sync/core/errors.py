@@ -125,6 +125,15 @@ class EmptyFile(Malformed):
     hint = Label("请重新拍摄或另选文件", "Take it again or choose another file")
 
 
+class BrokenSeal(Malformed):
+    code = "broken-seal"
+    message = Label("{what}不能解开：{detail}", "{what} cannot be opened: {detail}")
+    hint = Label(
+        "没有留下解开的内容；请重新下载，若仍不符，请报告并保留原样",
+        "Nothing of it was left behind; fetch it again, and report it and keep it as it is if it still differs",
+    )
+
+
 class BadRoster(Malformed):
     code = "bad-roster"
     message = Label("名册 {file} 无法读取：{detail}", "The roster {file} cannot be read: {detail}")
@@ -235,6 +244,25 @@ class WrongKey(Refused):
     message = Label("密钥与数据库文件 {file} 不符", "The key does not belong to the database file {file}")
     hint = Label(
         "数据完好；请用这台平板自己的密钥文件和 PIN", "The data is intact; use this tablet's own key file and PIN"
+    )
+
+
+class NoSealKeys(Refused):
+    code = "no-seal-keys"
+    message = Label("没有可信的密封公钥：{detail}", "There are no trusted keys to seal for: {detail}")
+    hint = Label(
+        "请先解锁并联网运行 patrolbook sync；若仍没有，请管理员签发含省级密封公钥的信任文件",
+        "Unlock and run patrolbook sync with a network; if there are still none, the administrator has to sign a trust"
+        " file that names the province's",
+    )
+
+
+class WrongSealKey(Refused):
+    code = "wrong-seal-key"
+    message = Label("这把私钥打不开{what}", "This private key does not open {what}")
+    hint = Label(
+        "内容完好；请使用密封时所列的省级、备份或受交办县的私钥",
+        "It is intact; use the private key of the province, the escrow or the county that it was sealed for",
     )
 
 
