@@ -201,9 +201,7 @@ def open_sealed(
             if sealed is not None and (reader.digest.hexdigest(), reader.size) != tuple(sealed):
                 raise BrokenSeal(what=_CONTENT, detail=_OTHER_BYTES)
             if plain is not None and found != plain:
-                raise BrokenSeal(
-                    what=_CONTENT, detail=Label("解开后的校验值不符", "what is inside has another digest")
-                )
+                raise BrokenSeal(what=_CONTENT, detail=Label("解开后的校验值不符", "what is inside has another digest"))
             file.flush()
             os.fsync(file.fileno())
         os.replace(scratch, target)
