@@ -32,6 +32,7 @@ class Audit(RecordSchema):
             Transition("open", "closed", Label("结束", "Close"), _CLOSERS),
             Transition("closed", "open", Label("重新开始", "Reopen"), _CLOSERS),
         ),
+        always_open=frozenset({"notes"}),
     )
     sections = (
         Section(Label("暗访", "Audit"), ("name", "area", "begins", "ends", "status")),
