@@ -251,9 +251,18 @@ def unmet(tablet: Tablet, inspection: str) -> list[Label]:
     identity = tablet.identity
     if identity is not None and identity.person.role not in step.roles:
         raise NotAllowed(detail=Label("该角色不能提交检查", "this role does not submit inspections"))
-    facts = Facts(missing_blobs=lambda blobs: ())
+    facts = Facts(missing_blobs=lambda blobs: (), officers=lambda ids: officers_of(tablet, ids))
     state.live.setdefault("ended_at", {"now": moment(tablet)})
     return [why for name in step.requires if (why := GUARDS[name](state, Inspection, facts)) is not None]
+
+
+def officers_of(tablet: Tablet, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Of these officers, the values of those that this tablet knows."""
+    found = {}
+    for id in ids:
+        with suppress(NotFound):
+            found[id] = tablet.values(id)
+    return found
 
 
 def submit(tablet: Tablet, inspection: str) -> None:

@@ -32,6 +32,8 @@ _KEY = re.compile(r"[A-Za-z0-9._-]{1,100}\Z")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3])(:[0-5][0-9]){2}\.[0-9]{3}Z\Z")
 _RECORD_ID = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
+_KEY_ID = re.compile(r"[0-9a-f]{32}\Z")
+_SIGNATURE = re.compile(r"[A-Za-z0-9+/]{85}[AQgw]==\Z")  # base64 of 64 bytes, in its only form
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 _AREA = re.compile(r"([0-9]{2}|[0-9]{4}|[0-9]{6}|[0-9]{9}|[0-9]{12})\Z")
 
@@ -426,7 +428,8 @@ class Attachments(Keyed):
 class Signatures(Keyed):
     """Signatures by signer: `{name, content, at}` and the signature image; or a refusal with its reason.
 
-    `content` is the SHA-256 of the exact content shown when the person signed.
+    `content` is the SHA-256 of the exact content shown when the person signed. An officer's also holds `officer`, and
+    `key` and `cosig` where it was made with the officer's own key (`sync.core.cosigning`).
     """
 
     merge = "attachment"
@@ -437,7 +440,17 @@ class Signatures(Keyed):
             raise Refusal("签字应有 name、content、at", "a signature needs name, content and at")
         if type(value["content"]) is not str or not _DIGEST.match(value["content"]):
             raise Refusal("签字的 content 不是 SHA-256", "the content of a signature is not a SHA-256")
+        if "cosig" in value and not _is_cosignature(value):
+            raise Refusal(
+                "会签应有 officer、32 位十六进制 key 和 64 字节签名 cosig",
+                "a co-signature has officer, a key of 32 hexadecimal digits and a cosig of 64 bytes in base64",
+            )
         check_plain(value)
+
+
+def _is_cosignature(value: Mapping[str, Any]) -> bool:
+    forms = (("officer", _RECORD_ID), ("key", _KEY_ID), ("cosig", _SIGNATURE))
+    return all(type(value.get(name)) is str and form.match(value[name]) for name, form in forms)
 
 
 class Tags(Keyed):

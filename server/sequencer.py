@@ -6,9 +6,9 @@ needs, keeps the merged records of the batch in memory, and writes the outcome o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from schemas.base import RecordSchema
 from schemas.registry import Registry
@@ -20,7 +20,7 @@ from server.storage.projections import Projections
 from server.storage.states import Placed, Stored
 from sync.core import clock
 from sync.core.change import START, Change, Link, compose, signature_input
-from sync.core.fold import Conflict, Entry, State, Status, absorb, checksum, conflicts_of, fold
+from sync.core.fold import Conflict, Entry, State, Status, absorb, checksum, conflicts_of, deleted, fold, values_of
 from sync.core.rules import SYSTEM, Disposition, Facts, Rights, dispose, settle
 
 RightsAt = Callable[[int], Rights]  # at a time in milliseconds
@@ -95,7 +95,7 @@ class Sequencer:
         self._merged_away: dict[str, str] = {}
         self._decisions: dict[str, str] = {}
         self._last_own: Arrival | None = None
-        self._facts = Facts(lambda digests: blobs.missing(conn, digests))
+        self._facts = Facts(lambda digests: blobs.missing(conn, digests), self._officers)
 
     def apply(self, arrivals: Sequence[Arrival]) -> Written:
         """Decide, merge and keep. Known changes come back as duplicates and alter nothing."""
@@ -280,6 +280,17 @@ class Sequencer:
                     after=self._last_own,
                 )
                 self._take(arrival, before)
+
+    def _officers(self, ids: Collection[str]) -> dict[str, dict[str, Any]]:
+        """Of these officers, the values of those that are known, this batch's own changes included."""
+        unknown = [id for id in ids if id not in self._roots]
+        self._roots |= {id: id for id in unknown} | journal.roots(self.conn, unknown)
+        found = {id: self._record(id).state for id in ids}
+        return {
+            id: values_of(state, self.registry["officer"].merge_of)
+            for id, state in found.items()
+            if state is not None and state.kind == "officer" and not deleted(state)
+        }
 
     # --- reading and writing -----------------------------------------------------------------------------------------
 

@@ -136,12 +136,13 @@ class Inspection(RecordSchema):
         Label("拒签原因", "Why the party did not sign"),
         most=1000,
         lines=True,
+        frozen=True,  # the officers sign that it was refused, why, and who saw it
         hint=Label(
             "拒签或不能签字时填写，并由见证人签字或指明音像记录",
             "When the party refuses or cannot sign; with a witness or a recording",
         ),
     )
-    witness = Text(Label("见证人", "Witness"), most=200)
+    witness = Text(Label("见证人", "Witness"), most=200, frozen=True)
     status = Workflowed(Label("状态", "Status"), tuple(workflow.statuses))
     review = Notes(
         Label("审核意见", "Review"),

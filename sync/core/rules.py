@@ -6,13 +6,15 @@ record, lost scope, stale step, unmet guard) or quarantined (invalid or unknown 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from schemas.base import DESK_ROLES, Invalid, RecordSchema
+from schemas.certificates import day_of, enforcing
 from schemas.labels import Label
 from schemas.workflow import Transition, Workflow
 from sync.core.change import Change
+from sync.core.cosigning import key_id, proof_input, read, signed_by
 from sync.core.fold import State, Status, contested, overlay, values_of
 
 SYSTEM = "system"
@@ -42,10 +44,16 @@ class Disposition(NamedTuple):
 ACCEPTED = Disposition("accepted")
 
 
+def _nobody(ids: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
+    return {}
+
+
 class Facts(NamedTuple):
     """What a guard may ask beyond the record itself."""
 
     missing_blobs: Callable[[Collection[str]], Collection[str]]  # of these SHA-256, those not held
+    officers: Callable[[Collection[str]], Mapping[str, Mapping[str, Any]]] = _nobody
+    """Of these officers, the values (path → value) of those that are known; nobody is a certified officer unseen."""
 
 
 def dispose(
@@ -268,16 +276,33 @@ def _signed(state: State, schema: type[RecordSchema], facts: Facts) -> Label | N
 
 
 def _two_officers(state: State, schema: type[RecordSchema], facts: Facts) -> Label | None:
-    """行政处罚法第四十二条: enforcement by at least two officers with a certificate; a lone patrol stays a patrol."""
+    """行政处罚法第四十二条: enforcement by at least two officers, distinct and with certificates that count that day."""
     values = values_of(state, schema.merge_of)
     if values.get("mode") != "enforcement":
         return None
-    present = [path for path, value in values.items() if path.startswith("officers/") and value is True]
-    if len(present) >= 2:
+    named = sorted(path[9:] for path, value in values.items() if path.startswith("officers/") and value is True)
+    standing = enforcing(named, facts.officers(named), day_of(values.get("started_at")))
+    count = len(standing.certificates)
+    if count >= 2:
         return None
+    why = Label("、".join(one.zh for one in standing.refused), "; ".join(one.en for one in standing.refused))
     return Label(
-        f"执法检查须有两名持证人员，现有 {len(present)} 名", f"enforcement needs two officers, {len(present)} named"
+        f"执法检查须有两名持证人员，现有 {count} 名" + (f"（{why.zh}）" if why.zh else ""),
+        f"enforcement needs two officers with certificates, there are {count}" + (f" ({why.en})" if why.en else ""),
     )
+
+
+def _key_proven(state: State, schema: type[RecordSchema], facts: Facts) -> Label | None:
+    """Whoever proposed an officer's key holds it, and it is the key that the record is named by."""
+    values = values_of(state, schema.merge_of)
+    try:
+        public = bytes.fromhex(str(values.get("public_key")))
+    except ValueError:
+        public = b""
+    message = proof_input(str(values.get("officer")), str(values.get("device")))
+    if state.record == key_id(public) and signed_by(public, read(values.get("proof")), message):
+        return None
+    return Label("密钥没有持有证明", "nothing shows that its officer holds the key")
 
 
 GUARDS: dict[str, Callable[[State, type[RecordSchema], Facts], Label | None]] = {
@@ -286,6 +311,7 @@ GUARDS: dict[str, Callable[[State, type[RecordSchema], Facts], Label | None]] = 
     "blobs_held": _blobs_held,
     "signed": _signed,
     "two_officers": _two_officers,
+    "key_proven": _key_proven,
 }
 
 

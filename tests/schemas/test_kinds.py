@@ -11,12 +11,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from schemas.base import DESK_ROLES, FIELD_ROLES, Invalid, RecordSchema, flatten, nest
+from schemas.certificates import may_enforce
 from schemas.fields import Answers, Area, Choice, MergeType, RecordField, Ref, Signatures, Tags, Text, Workflowed
 from schemas.kinds.evidence import Evidence
 from schemas.kinds.hazard import RECTIFIERS, VERIFIERS, Hazard, overdue
 from schemas.kinds.inspection import Inspection
 from schemas.kinds.institution import Institution
-from schemas.kinds.officer import may_enforce
 from schemas.kinds.patrol_note import ENFORCEMENT_WORDS, PatrolNote
 from schemas.registry import Registry, kinds_in, shipped
 from sync.core.rules import GUARDS
@@ -341,11 +341,13 @@ def test_a_hazard_is_overdue_from_the_day_after_its_deadline(status: str, deadli
 
 
 def test_a_certificate_counts_until_its_last_day_and_not_while_suspended() -> None:
-    officer = {"status": "active", "valid_until": "2026-11-22"}
+    officer = {"status": "active", "valid_until": "2026-11-22", "certificate_number": "43-1"}
     assert may_enforce(officer, "2026-11-22")
     assert not may_enforce(officer, "2026-11-23")
     assert not may_enforce({**officer, "status": "suspended"}, "2026-11-01")
-    assert may_enforce({}, "2026-11-22")
+    assert may_enforce({"certificate_number": "43-1"}, "2026-11-22")
+    left = {**officer, "status": "left", "status_since": "2026-11-20"}
+    assert may_enforce(left, "2026-11-19") and not may_enforce(left, "2026-11-20")
 
 
 def test_the_county_settles_register_data_grade_deadline_and_responsible_person() -> None:

@@ -15,6 +15,15 @@ OFFICER, INSPECTOR, STAFF = (Rights(role, ("4301",)) for role in ("officer", "in
 INSPECTION = shipped()["inspection"]
 AREA = "430104001003"
 NOW = "2026-11-22T04:30:45.118Z"
+OFFICERS: dict[str, dict[str, Any]] = {
+    "o1": {"name": "罗雨", "certificate_number": "43-001", "status": "active"},
+    "o2": {"name": "周宁", "certificate_number": "43-002", "valid_until": "2026-11-22"},
+    "old": {"name": "陈旧", "certificate_number": "43-003", "valid_until": "2026-11-21"},
+    "new": {"name": "何新", "certificate_number": "43-004", "valid_from": "2026-11-23"},
+    "away": {"name": "林远", "certificate_number": "43-005", "status": "suspended"},
+    "left": {"name": "许静", "certificate_number": "43-006", "status": "left", "status_since": "2026-12-01"},
+    "again": {"name": "罗雨", "certificate_number": " 43－001 "},
+}
 WHOLE: dict[str, Any] = {
     "institution": "i1",
     "name": "启航艺术培训学校",
@@ -52,7 +61,10 @@ def record(*steps: tuple[dict[str, Any], str]) -> State:
 
 
 def judge(one: Change, state: State | None, rights: Rights = OFFICER, missing: set[str] | None = None) -> Disposition:
-    return dispose(one, INSPECTION, state, rights, Facts(lambda digests: (missing or set()) & set(digests)))
+    facts = Facts(
+        lambda digests: (missing or set()) & set(digests), lambda ids: {i: OFFICERS[i] for i in ids if i in OFFICERS}
+    )
+    return dispose(one, INSPECTION, state, rights, facts)
 
 
 def test_a_whole_inspection_may_be_submitted() -> None:
@@ -78,6 +90,27 @@ def test_enforcement_needs_two_officers_and_a_patrol_does_not() -> None:
     assert judge(step, state).reason == "guard"
     both = record(({**WHOLE, "mode": "enforcement", "officers/o1": True, "officers/o2": True}, "officer"))
     assert judge(change("s", {"status": "submitted"}, both), both).status == "accepted"
+
+
+@pytest.mark.parametrize(
+    ("second", "why"),
+    [
+        ("old", "ran out on 2026-11-21"),
+        ("new", "valid from 2026-11-23"),
+        ("away", "suspended"),
+        ("again", "same person"),
+        ("nobody", "not in the list"),
+    ],
+)
+def test_the_second_officer_is_another_person_whose_certificate_counts_that_day(second: str, why: str) -> None:
+    state = record(({**WHOLE, "mode": "enforcement", "officers/o1": True, f"officers/{second}": True}, "officer"))
+    verdict = judge(change("s", {"status": "submitted"}, state), state)
+    assert verdict.reason == "guard" and why in verdict.detail.en and "现有 1 名" in verdict.detail.zh
+
+
+def test_who_left_later_was_an_officer_that_day() -> None:
+    state = record(({**WHOLE, "mode": "enforcement", "officers/o1": True, "officers/left": True}, "officer"))
+    assert judge(change("s", {"status": "submitted"}, state), state).status == "accepted"
 
 
 def test_approval_waits_for_every_blob_and_every_conflict() -> None:
