@@ -65,6 +65,7 @@ class Agent:
     sleep    for so many seconds; may return early
     chance   a random number from 0 to 1
     metered  whether bytes are dear now: then large files wait
+    prepare  called before each round, to do what is owed to evidence that was captured since
     tell     called with the report of each round; `progress` within it
     """
 
@@ -76,6 +77,7 @@ class Agent:
         chance: Callable[[], float],
         stop: Callable[[], bool] = lambda: False,
         metered: Callable[[], bool] = lambda: False,
+        prepare: Callable[[], None] = lambda: None,
         tell: Callable[[RoundReport], None] = lambda report: None,
         progress: Callable[[Progress], None] | None = None,
     ) -> None:
@@ -84,6 +86,7 @@ class Agent:
         self._chance = chance
         self._stop = stop
         self._metered = metered
+        self._prepare = prepare
         self._tell = tell
         self._progress = progress
 
@@ -92,6 +95,7 @@ class Agent:
         report: RoundReport | None = None
         failures = 0
         while not self._stop():
+            self._prepare()
             report = self.tablet.sync(self._progress, "previews" if self._metered() else "everything", self._stop)
             failures = failures + 1 if report.problem is not None else 0
             self._tell(report)

@@ -1,46 +1,39 @@
-"""Taking evidence in: hash first, then look, then one transaction that says it all.
+"""Taking evidence in: bytes first, then the record, then everything else.
 
-    bytes → encrypted file, hashed on the way (safe on the disk from here on, original bytes untouched)
-          → what the file says about itself, thumbnail and preview as blobs of their own
-          → one transaction: the evidence record, `evidence/<id>` on the record that it belongs to, the blobs to send
+    bytes → encrypted file, hashed on the way          safe on the disk, original bytes untouched
+          → headers: type, time, place, orientation
+          → one transaction: the evidence record, `evidence/<id>` on the record that it belongs to, the blob to send,
+            and what is still owed to it               *saved*: a person may be told so
+          → small pictures, watermarked copy (`derivatives.py`)
 
-A program that is killed in between leaves an encrypted file that no record names; `strays` finds those. A picture that
-cannot be decoded is evidence like any other: it is kept as it is, and a note on the record says so.
+A program that is killed before the transaction leaves an encrypted file that no record names; `strays` finds those. Killed
+after it, it leaves chores, which the next round does. A picture that cannot be decoded is evidence like any other: it is
+kept as it is, and a note on the record says so.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, NamedTuple, Protocol, cast
+from typing import Any, BinaryIO, Literal, NamedTuple, cast
 
-from field_client.platform import BlobFiles, images
+from custody import codes, media
+from custody.media import Metadata
+from field_client import derivatives
+from field_client.derivatives import CaptureFiles
+from field_client.moments import CHINA, as_moment, moment
 from field_client.platform.files import Stored, require_space
-from field_client.platform.images import Metadata, Previews
 from field_client.tablet import Tablet
 from schemas.fields import Attachments
 from schemas.labels import Label
-from sync.core.errors import BrokenFile, Refused
-from sync.peer import Role
+from sync.core.errors import Refused
 
 Source = Literal["camera", "gallery", "recorder", "screen"]
 
 RESERVE_BYTES = 64 * 1024 * 1024
 """Stays free whatever is captured: the change that names a photo must still fit, and so must its previews."""
-
-CHINA = timezone(timedelta(hours=8))
-"""The zone of a camera that does not write its own: Beijing time is the legal time of the whole country."""
-
-
-class CaptureFiles(BlobFiles, Protocol):
-    """Blob files that also take new ones."""
-
-    def add(self, stream: BinaryIO, name: str = "") -> Stored: ...
-
-    def list(self) -> Any: ...
 
 
 class Captured(NamedTuple):
@@ -50,6 +43,7 @@ class Captured(NamedTuple):
     again      the record had the same file already: nothing new was written
     elsewhere  other records on this tablet with the same file, for which a person should give the reason
     note       why it has no preview, where it should have one
+    watermark  the evidence record of its watermarked copy, where one was made
     """
 
     evidence: str
@@ -59,6 +53,7 @@ class Captured(NamedTuple):
     again: bool = False
     elsewhere: tuple[str, ...] = ()
     note: Label | None = None
+    watermark: str | None = None
 
 
 def capture(
@@ -71,12 +66,16 @@ def capture(
     *,
     name: str = "",
     place: Mapping[str, Any] | None = None,
+    watermark: bool | None = None,
+    saved: Callable[[Captured], None] = lambda captured: None,
 ) -> Captured:
-    """Take a file in as evidence of a record; on return it is safe against a power cut.
+    """Take a file in as evidence of a record; on return it is safe against a power cut, and has its pictures.
 
-    item    code of the checklist item that it belongs to
-    name    what to call the file where `file` is a stream
-    place   where the tablet is (`Point`); else what the picture says
+    item       code of the checklist item that it belongs to
+    name       what to call the file where `file` is a stream
+    place      where the tablet is (`Point`); else what the picture says
+    watermark  whether a photo gets a watermarked copy; where nothing is said, in an inspection
+    saved      told as soon as it is safe, before any picture is made
 
     :raises NotFound: there is no such record
     :raises Refused: this kind of record holds no evidence, or the file cannot be opened
@@ -89,59 +88,53 @@ def capture(
             raise Refused(detail=Label(f"打不开文件 {file}", f"the file {file} cannot be opened")) from error
         with stream:
             require_space(tablet.home, file.stat().st_size + RESERVE_BYTES)
-            return capture(tablet, record, stream, item, caption, source, name=name or file.name, place=place)
+            return capture(
+                tablet,
+                record,
+                stream,
+                item,
+                caption,
+                source,
+                name=name or file.name,
+                place=place,
+                watermark=watermark,
+                saved=saved,
+            )
     kind = _holder(tablet, record)
+    if tablet.platform.pictures is not None:
+        tablet.platform.pictures.warm()  # its process starts while the bytes are written
     files = cast(CaptureFiles, tablet.files)
     stored = files.add(file, name)
     with closing(files.open(stored.sha256)) as original:
-        mime = images.identify(original.read(images.HEAD_BYTES))
+        mime, said = media.examine(original)
     known = _known_in(tablet, record, stored.sha256)
     elsewhere = tuple(one for one in _users(tablet, stored.sha256) if one != record)
     if known is not None:
         with tablet.store.writing():  # it may be another tablet's evidence, whose bytes never arrive from there
             tablet.attach(record, stored.sha256, stored.size, mime, name=name)
-        return Captured(known, *stored, mime, again=True, elsewhere=elsewhere)
-    look = _Look.at(files, stored.sha256, mime, name)
-    made = [(role, files.add(io.BytesIO(content))) for role, content in look.derived()]
+        return Captured(known, stored.sha256, stored.size, mime, again=True, elsewhere=elsewhere)
     evidence = tablet.store.clock.new_id()
     given = {"item": item, "caption": caption, "source": source, "place": dict(place) if place else None}
+    marked = kind == "inspection" if watermark is None else watermark
     with tablet.store.writing():
-        tablet.write("evidence", evidence, _circumstances(tablet, record, kind, stored, mime, look.metadata, given))
-        tablet.write(kind, record, _mentions(tablet, kind, evidence, stored, mime, look.problem, made, given))
-        tablet.attach(record, *stored, mime, "original", name)
-        for role, blob in made:
-            tablet.attach(record, *blob, "image/jpeg", role, name)
-    return Captured(evidence, *stored, mime, elsewhere=elsewhere, note=look.problem)
+        circumstances = _circumstances(tablet, record, kind, stored, mime, said, given)
+        circumstances["code"] = codes.code_of(stored.sha256, evidence)
+        tablet.write("evidence", evidence, circumstances)
+        tablet.write(kind, record, _mentions(tablet, kind, evidence, stored, mime, given))
+        tablet.attach(record, stored.sha256, stored.size, mime, "original", name)
+        tablet.store.chores.owe(evidence, derivatives.chores_for(tablet, mime, marked))
+    captured = Captured(evidence, stored.sha256, stored.size, mime, elsewhere=elsewhere)
+    saved(captured)
+    made = derivatives.make(tablet, evidence)
+    if made.problem is not None:
+        _note(tablet, kind, record, made.problem, item)
+    return captured._replace(note=made.problem, watermark=made.watermark)
 
 
 def strays(tablet: Tablet) -> list[str]:
     """The SHA-256 of files that were stored and that nothing names: the program was killed while it captured."""
     named = {blob.sha256 for blob in tablet.store.uploads.all()}
     return sorted(set(cast(CaptureFiles, tablet.files).list()) - named)
-
-
-class _Look(NamedTuple):
-    """What a file says and shows; `problem` where it should show something and cannot."""
-
-    metadata: Metadata
-    previews: Previews | None
-    problem: Label | None
-
-    @classmethod
-    def at(cls, files: BlobFiles, sha256: str, mime: str, name: str) -> _Look:
-        metadata = Metadata()
-        try:
-            with closing(files.open(sha256)) as original:
-                metadata = images.metadata(original, mime, name)
-                original.seek(0)
-                return cls(metadata, images.previews(original, mime, name), None)
-        except BrokenFile as broken:
-            return cls(metadata, None, Label(broken.text("zh"), broken.text("en")))
-
-    def derived(self) -> list[tuple[Role, bytes]]:
-        if self.previews is None:
-            return []
-        return [("thumbnail", self.previews.thumbnail), ("preview", self.previews.preview)]
 
 
 def _holder(tablet: Tablet, record: str) -> str:
@@ -184,12 +177,17 @@ def _circumstances(
         "sha256": stored.sha256,
         "size": stored.size,
         "mime": mime,
+        "tree": stored.tree,
         "role": "original",
         "equipment": identity.device if identity else None,
         "taken_at": _utc(said.taken),
         "captured_at": moment(tablet),
+        "camera": said.camera,
         "width": said.width,
         "height": said.height,
+        "orientation": said.orientation,
+        "duration_ms": said.duration_ms,
+        "exif": said.exif,
         **given,
         "place": given["place"] or _point(said),
     }
@@ -197,39 +195,30 @@ def _circumstances(
 
 
 def _mentions(
-    tablet: Tablet,
-    kind: str,
-    evidence: str,
-    stored: Stored,
-    mime: str,
-    problem: Label | None,
-    made: list[tuple[Role, Stored]],
-    given: Mapping[str, Any],
+    tablet: Tablet, kind: str, evidence: str, stored: Stored, mime: str, given: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """path → value of what the record that holds the evidence says about it.
-
-    `evidence/<id>` names the small pictures too: they are at the server before the original is.
-    """
+    """path → value of what the record that holds the evidence says about it."""
     item = {"item": given["item"]} if given["item"] else {}
-    value = {"sha256": stored.sha256, "size": stored.size, "mime": mime, **item}
-    written: dict[str, Any] = {f"evidence/{evidence}": value | {role: blob.sha256 for role, blob in made}}
+    written: dict[str, Any] = {
+        f"evidence/{evidence}": {"sha256": stored.sha256, "size": stored.size, "mime": mime, **item}
+    }
     if given["caption"]:
         written[f"captions/{evidence}"] = given["caption"]
-    if problem is not None:
-        text = f"{problem.zh}（原件已原样保存）"
-        written[f"notes/{tablet.store.clock.new_id()}"] = {"text": text, "at": moment(tablet), **item}
+    return _known(tablet, kind, written)
+
+
+def _note(tablet: Tablet, kind: str, record: str, problem: Label, item: str | None) -> None:
+    """A note on the record that a file has no pictures."""
+    text = f"{problem.zh}（原件已原样保存）"
+    value = {"text": text, "at": moment(tablet), **({"item": item} if item else {})}
+    written = _known(tablet, kind, {f"notes/{tablet.store.clock.new_id()}": value})
+    if written:
+        tablet.write(kind, record, written)
+
+
+def _known(tablet: Tablet, kind: str, written: dict[str, Any]) -> dict[str, Any]:
     known = tablet.registry[kind].field_of
     return {path: value for path, value in written.items() if known(path) is not None}
-
-
-def moment(tablet: Tablet) -> str:
-    """Now in UTC as a `Moment`, by the tablet's clock set right by the server's as far as that is known."""
-    _, offset = tablet.store.time()
-    return _moment(datetime.fromtimestamp((tablet.store.clock.wall_ms() + offset) / 1000, UTC))
-
-
-def _moment(time: datetime) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S.") + f"{time.microsecond // 1000:03d}Z"
 
 
 def _utc(taken: str | None) -> str | None:
@@ -237,7 +226,7 @@ def _utc(taken: str | None) -> str | None:
         return None
     time = datetime.fromisoformat(taken)
     try:
-        return _moment((time if time.tzinfo else time.replace(tzinfo=CHINA)).astimezone(UTC))
+        return as_moment((time if time.tzinfo else time.replace(tzinfo=CHINA)).astimezone(UTC))
     except OverflowError:  # a camera that has never been set, in year 1
         return None
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from field_client.commands.couriers import import_, rescue
 from field_client.commands.device import device, enrol, language, lock, pin, unlock
+from field_client.commands.evidence import evidence
 from field_client.commands.hazards import hazard
 from field_client.commands.inspections import inspect
 from field_client.commands.institutions import institutions
@@ -32,7 +33,7 @@ def cli() -> None:
     pass
 
 
-for one in (enrol, sync, institutions, inspect, hazard, status, conflicts, rescue, import_, unlock, lock, pin, language,
+for one in (enrol, sync, institutions, inspect, hazard, evidence, status, conflicts, rescue, import_, unlock, lock, pin, language,
             device):  # fmt: skip
     cli.add_command(one)
 

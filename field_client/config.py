@@ -4,6 +4,7 @@ PATROLBOOK_HOME         where the tablet's data lies
 PATROLBOOK_LANG         zh or en, over what `patrolbook language` chose
 PATROLBOOK_PIN          the PIN, for scripts; without it a person is asked
 PATROLBOOK_PASSPHRASE   the passphrase of a courier, for scripts
+PATROLBOOK_WATERMARK    no: photos of inspections get no watermarked copy
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ HOME = "PATROLBOOK_HOME"
 LANGUAGE = "PATROLBOOK_LANG"
 PIN = "PATROLBOOK_PIN"
 PASSPHRASE = "PATROLBOOK_PASSPHRASE"
+WATERMARK = "PATROLBOOK_WATERMARK"
 RUNTIME = "XDG_RUNTIME_DIR"
 
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
@@ -35,6 +37,7 @@ class Settings:
     pin: str | None = None
     passphrase: str | None = None
     runtime: Path | None = None
+    watermark: bool = True
 
     @property
     def language_file(self) -> Path:
@@ -63,6 +66,7 @@ def from_env(environ: Mapping[str, str]) -> Settings:
         language=_language(environ.get(LANGUAGE, "")),
         pin=environ.get(PIN),
         passphrase=environ.get(PASSPHRASE),
+        watermark=environ.get(WATERMARK, "").lower() not in ("no", "0", "false", "off"),
         runtime=Path(runtime) if runtime and Path(runtime).is_dir() else None,
     )
 

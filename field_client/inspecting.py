@@ -13,8 +13,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
-from field_client.capture import CHINA, CaptureFiles, moment
-from field_client.platform import images
+from custody.media import HEAD_BYTES, identify
+from field_client import derivatives
+from field_client.derivatives import CaptureFiles
+from field_client.moments import CHINA, moment
 from field_client.tablet import Tablet
 from schemas.forms import FormGroup, FormItem, checklist_form
 from schemas.kinds.inspection import Inspection
@@ -218,7 +220,7 @@ def sign(
     if image is not None:
         try:
             with open(image, "rb") as stream:
-                mime = images.identify(stream.read(images.HEAD_BYTES))
+                mime = identify(stream.read(HEAD_BYTES))
                 stream.seek(0)
                 stored = cast(CaptureFiles, tablet.files).add(cast(BinaryIO, stream), image.name)
         except OSError as error:
@@ -227,7 +229,7 @@ def sign(
     with tablet.store.writing():
         tablet.write(KIND, inspection, {f"signatures/{tablet.store.clock.new_id()}": value})
         if stored is not None and image is not None:
-            tablet.attach(inspection, *stored, mime, "original", image.name)
+            tablet.attach(inspection, stored.sha256, stored.size, mime, "original", image.name)
     return content
 
 
@@ -275,8 +277,15 @@ def submit(tablet: Tablet, inspection: str) -> None:
     if missing:
         detail = Label("；".join(one.zh for one in missing), "; ".join(one.en for one in missing))
         raise NotReady(action=SUBMIT, detail=detail)
+    _finish_evidence(tablet, inspection)
     ended = {} if "ended_at" in tablet.values(inspection) else {"ended_at": moment(tablet)}
     tablet.write(KIND, inspection, {**ended, "status": "submitted"})
+
+
+def _finish_evidence(tablet: Tablet, inspection: str) -> None:
+    """Every digest and picture of its evidence, so that what is handed in is complete."""
+    named = {path.removeprefix("evidence/") for path in tablet.values(inspection) if path.startswith("evidence/")}
+    derivatives.catch_up(tablet, only=named)
 
 
 # --- which checklist -------------------------------------------------------------------------------------------------

@@ -22,8 +22,9 @@ from typing import BinaryIO, NamedTuple, cast
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from field_client.capture import CaptureFiles
-from field_client.platform import database, images
+from custody.media import HEAD_BYTES, UNKNOWN, identify
+from field_client.derivatives import CaptureFiles
+from field_client.platform import database
 from field_client.platform.files import EncryptedFiles
 from field_client.platform.keys import Secrets
 from field_client.platform.salvage import Salvage, copy_of
@@ -102,9 +103,9 @@ def _parcels(salvage: Salvage, files: EncryptedFiles) -> list[Parcel]:
 def _mime(files: EncryptedFiles, sha256: str) -> str:
     try:
         with files.open(sha256) as original:
-            return images.identify(original.read(images.HEAD_BYTES))
+            return identify(original.read(HEAD_BYTES))
     except Problem:  # said again, as lost, when it is to be packed
-        return images.UNKNOWN
+        return UNKNOWN
 
 
 def _changes(salvage: Salvage, device: Ed25519PrivateKey, lost: list[Lost]) -> Iterator[Carried]:
@@ -174,7 +175,7 @@ class _Taker:
     def take_blob(self, parcel: Parcel, stream: BinaryIO) -> None:
         stored = self._files.add(stream, parcel.sha256[:12])
         for record in parcel.records or ("",):
-            self._tablet.attach(record, *stored, parcel.mime, cast(Role, parcel.role), parcel.name)
+            self._tablet.attach(record, stored.sha256, stored.size, parcel.mime, cast(Role, parcel.role), parcel.name)
 
     def take_changes(self, carried: list[Carried]) -> int:
         store = self._tablet.store

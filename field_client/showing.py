@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from field_client.capture import CHINA
+from field_client.moments import CHINA
 from field_client.tablet import Tablet
 from schemas.base import DELETED, RecordSchema
 from schemas.fields import (

@@ -3,6 +3,7 @@
     outbox   the tablet's own changes (`outbox.py`)
     pulled   the records as the server has merged them (`pulled.py`)
     uploads  the blobs that were captured here (`uploads.py`)
+    chores   what is still owed to evidence (`chores.py`)
 
 What is shown is never stored: a record is its pulled state with the pending own changes laid over it
 (`sync.core.fold.overlay`), so there is nothing that could fall behind. Whatever concerns several of the three parts is
@@ -18,7 +19,8 @@ from typing import Any
 
 import orjson
 
-from field_client import outbox, pulled, uploads
+from field_client import chores, outbox, pulled, uploads
+from field_client.chores import Chores
 from field_client.outbox import Outbox, Sign
 from field_client.platform import Clock
 from field_client.platform.database import Database
@@ -57,6 +59,7 @@ class Store:
         self.outbox = Outbox(database, sign)
         self.pulled = Pulled(database)
         self.uploads = Uploads(database)
+        self.chores = Chores(database)
         self.listeners: list[Listener] = []
         whole = database.value("SELECT 1 FROM sqlite_master WHERE name = 'meta'") and self.meta("version") == VERSION
         if not whole:
@@ -67,7 +70,7 @@ class Store:
     def create(cls, database: Database, clock: Clock, sign: Sign) -> Store:
         """The tables in a new database, and the first replica."""
         with database.writing():
-            for statements in (SCHEMA, outbox.SCHEMA, pulled.SCHEMA, uploads.SCHEMA):
+            for statements in (SCHEMA, outbox.SCHEMA, pulled.SCHEMA, uploads.SCHEMA, chores.SCHEMA):
                 for statement in filter(str.strip, statements.split(";\n")):
                     database.run(statement)
             database.run("INSERT INTO meta(key, value) VALUES ('version', ?)", (str(VERSION),))

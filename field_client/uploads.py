@@ -134,6 +134,10 @@ class Uploads:
         act, leaf, proof, checkpoint = row
         return BlobReceipt(act, leaf, tuple(map(b64decode, orjson.loads(proof))), checkpoint)
 
+    def name_of(self, sha256: str) -> str:
+        """What the file was called; empty where it is not known."""
+        return str(self.database.value("SELECT name FROM blobs WHERE sha256 = ?", (sha256,)) or "")
+
     def unproven(self, limit: int) -> list[Unproven]:
         sql = "SELECT sha256, act, leaf FROM blobs WHERE held = 1 AND proven = 0 LIMIT ?"
         return [Unproven(sha256, True, act_leaf(act), leaf) for sha256, act, leaf in self.database.rows(sql, (limit,))]

@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from field_client.capture import CHINA
 from field_client.commands.inspections import JSON, attach_files
 from field_client.commands.printing import brief, print_record, saved
+from field_client.moments import CHINA
 from field_client.session import Session, command, group, in_session, option, short
 from field_client.showing import cells
 from schemas.kinds.evidence import SOURCES

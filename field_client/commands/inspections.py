@@ -10,8 +10,9 @@ from typing import Any
 
 import click
 
+from custody import codes
 from field_client import inspecting
-from field_client.capture import capture
+from field_client.capture import Captured, capture
 from field_client.commands.printing import brief, print_record
 from field_client.session import Session, command, group, in_session, option, short
 from field_client.showing import cells, size, value_of
@@ -299,25 +300,53 @@ def note(session: Session, inspection: str, text: str, item: str | None) -> None
     show_default=True,
     label=Label("来源", "where it comes from"),
 )
+@option(
+    "--watermark/--no-watermark",
+    default=None,
+    label=Label(
+        "另存带时间、地点、机构、人员和核验码的水印副本（默认保存）",
+        "also keep a copy marked with time, place, institution, officers and a code (the default)",
+    ),
+)
 @in_session
 def photo(
-    session: Session, inspection: str, files: tuple[Path, ...], item: str | None, caption: str | None, source: Any
+    session: Session,
+    inspection: str,
+    files: tuple[Path, ...],
+    item: str | None,
+    caption: str | None,
+    source: Any,
+    watermark: bool | None,
 ) -> None:
-    attach_files(session, session.record(inspecting.KIND, inspection), files, item, caption, source)
+    wanted = session.settings.watermark if watermark is None else watermark
+    attach_files(session, session.record(inspecting.KIND, inspection), files, item, caption, source, wanted)
 
 
 def attach_files(
-    session: Session, record: str, files: tuple[Path, ...], item: str | None, caption: str | None, source: Any
+    session: Session,
+    record: str,
+    files: tuple[Path, ...],
+    item: str | None,
+    caption: str | None,
+    source: Any,
+    watermark: bool = False,
 ) -> None:
-    """Take files in as evidence, one after the other, and say what became of each."""
+    """Take files in as evidence, one after the other, and say what became of each: "saved" as soon as it is."""
     terminal = session.terminal
+
     for file in files:
-        made = capture(session.tablet(), record, file, item, caption, source)
+
+        def saved(made: Captured, file: Path = file) -> None:
+            told = f"{file.name} {size(made.size)} {made.mime} SHA-256 {made.sha256[:16]}"
+            terminal.say(Label(f"{SAVED.zh} {told}", f"{SAVED.en} {told}"), fg="green")
+
+        made = capture(session.tablet(), record, file, item, caption, source, watermark=watermark, saved=saved)
         if made.again:
             terminal.warn(Label(f"{file.name}：这条记录已有这个文件", f"{file.name}: the record has this file already"))
             continue
-        told = f"{file.name} {size(made.size)} {made.mime} SHA-256 {made.sha256[:16]}"
-        terminal.say(Label(f"{SAVED.zh} {told}", f"{SAVED.en} {told}"), fg="green")
+        if made.watermark is not None:
+            code = codes.printed(codes.code_of(made.sha256, made.evidence))
+            terminal.say(Label(f"  水印副本，核验码 {code}", f"  Watermarked copy, verification code {code}"))
         if made.elsewhere:
             others = "、".join(short(one) for one in made.elsewhere)
             terminal.warn(Label(f"其他记录也有这个文件：{others}", f"other records have this file too: {others}"))

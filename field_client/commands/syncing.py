@@ -7,10 +7,12 @@ import json
 import random
 import signal
 import time
+from collections.abc import Callable
 from typing import Any
 
 import click
 
+from field_client import derivatives
 from field_client.agent import Agent
 from field_client.capture import strays
 from field_client.ledger import Ledger, RecordLine
@@ -23,6 +25,9 @@ from schemas.labels import Label
 from sync.core.fold import Conflict
 from sync.replicator import Progress, RoundReport
 
+PREPARE_S = 10.0
+"""No chore is begun later than this before a round: what is left waits for the next one, the records do not."""
+OWED = Label("处理照片", "Finishing pictures")
 PHASES = {
     "greeting": Label("连接服务器", "Reaching the server"),
     "pulling": Label("接收记录", "Receiving records"),
@@ -72,6 +77,7 @@ def _round(session: Session, until: Until) -> bool:
     """One round, told on the terminal; whether everything asked for was done."""
     tablet = session.tablet()
     with session.terminal.progress() as tell:
+        prepare(tablet, lambda done, total: tell(OWED, done, total))
 
         def told(progress: Progress) -> None:
             tell(PHASES[progress.phase], progress.done, progress.total)
@@ -80,6 +86,12 @@ def _round(session: Session, until: Until) -> bool:
     session.search()
     _summary(session, report)
     return report.complete
+
+
+def prepare(tablet: Tablet, progress: Callable[[int, int], None] = lambda done, total: None) -> None:
+    """Do what is owed to captured files, as far as the time before a round allows."""
+    end = time.monotonic() + PREPARE_S
+    derivatives.catch_up(tablet, progress, stop=lambda: time.monotonic() > end)
 
 
 def _watch(session: Session) -> None:
@@ -95,7 +107,14 @@ def _watch(session: Session) -> None:
             _summary(session, report)
         last = problem
 
-    agent = Agent(session.tablet(), sleep=time.sleep, chance=random.SystemRandom().random, tell=tell)
+    tablet = session.tablet()
+    agent = Agent(
+        tablet,
+        sleep=time.sleep,
+        chance=random.SystemRandom().random,
+        prepare=lambda: prepare(tablet),
+        tell=tell,
+    )
     for how in (signal.SIGINT, signal.SIGTERM):  # also where it was started with interrupts ignored, as services are
         signal.signal(how, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):

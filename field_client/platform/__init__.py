@@ -12,10 +12,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from custody.pictures.orders import Pictures
 from sync.peer import Peer
 from sync.replicator import BlobFiles, Surroundings
 
-__all__ = ["BlobFiles", "Clock", "Connect", "Line", "Platform"]
+__all__ = ["BlobFiles", "Clock", "Connect", "Line", "Pictures", "Platform"]
 
 
 class Clock(Protocol):
@@ -60,6 +61,7 @@ class Platform(NamedTuple):
     pool     threads for that many parts at once; None where there are none
     scratch  a private folder for plain copies on their way, gone afterwards; best one that is not on a disk. It is
              given the home of the tablet for where there is none
+    pictures makes thumbnails and the like; None where there are no processes to do it in
     """
 
     clock: Clock
@@ -67,3 +69,4 @@ class Platform(NamedTuple):
     connect: Connect
     pool: Callable[[int], Executor] | None
     scratch: Callable[[Path], AbstractContextManager[Path]]
+    pictures: Pictures | None

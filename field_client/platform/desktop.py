@@ -1,4 +1,4 @@
-"""A desktop or tablet operating system: threads, sockets, a file system."""
+"""A desktop or tablet operating system: threads, processes, sockets, a file system."""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from custody.pictures.workshop import Workshop
 from field_client.platform import Platform
 from field_client.platform.clock import SystemClock
 from field_client.platform.remote import Remote
 from sync.replicator import Surroundings
 
 _IN_MEMORY = Path("/dev/shm")
+_WORKSHOP = Workshop()
+"""One for the whole program: its worker starts with the first picture and serves every tablet in it."""
 
 
 def desktop() -> Platform:
     """What the client takes from this device."""
     around = Surroundings(time.sleep, random.SystemRandom().random, time.monotonic)
-    return Platform(SystemClock(), around, Remote, ThreadPoolExecutor, scratch_folder)
+    return Platform(SystemClock(), around, Remote, ThreadPoolExecutor, scratch_folder, _WORKSHOP)
 
 
 @contextlib.contextmanager

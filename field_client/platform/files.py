@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import io
 import os
 import secrets
@@ -29,6 +28,7 @@ from typing import Any, BinaryIO, NamedTuple
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from custody.digests import Hasher
 from schemas.labels import Label
 from sync.core.errors import BrokenFile, DiskFull, EmptyFile, NotFound
 
@@ -46,10 +46,11 @@ _NEW = ".new-"
 
 
 class Stored(NamedTuple):
-    """A blob as named everywhere: SHA-256 in hexadecimal and size in bytes of the original."""
+    """A blob as named everywhere: SHA-256 in hexadecimal and size in bytes of the original; and its chunk tree."""
 
     sha256: str
     size: int
+    tree: str
 
 
 class EncryptedFiles:
@@ -140,23 +141,23 @@ class EncryptedFiles:
 
     def _write(self, stream: BinaryIO, path: Path) -> Stored:
         key = secrets.token_bytes(32)
-        cipher, digest, size, number = AESGCM(key), hashlib.sha256(), 0, 0
+        cipher, hasher, number = AESGCM(key), Hasher(), 0
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
             out.write(bytes(HEADER_BYTES))
             chunk = _full_chunk(stream)
             while chunk:
                 following = _full_chunk(stream)
-                digest.update(chunk)
-                size += len(chunk)
+                hasher.update(chunk)
                 out.write(cipher.encrypt(_nonce(number, last=not following), chunk, None))
                 chunk, number = following, number + 1
             nonce = secrets.token_bytes(NONCE_BYTES)
-            head = MAGIC + size.to_bytes(8, "big")
+            made = Stored(*hasher.digests())
+            head = MAGIC + made.size.to_bytes(8, "big")
             out.seek(0)
-            out.write(head + nonce + self._wrap.encrypt(nonce, key, head + digest.digest()))
+            out.write(head + nonce + self._wrap.encrypt(nonce, key, head + bytes.fromhex(made.sha256)))
             out.flush()
             os.fsync(out.fileno())
-        return Stored(digest.hexdigest(), size)
+        return made
 
     def _read_header(self, sealed: BinaryIO, sha256: str) -> tuple[int, bytes]:
         header = sealed.read(HEADER_BYTES)

@@ -2,14 +2,15 @@
 
 A record names its evidence on `evidence/<id>` by digest, which puts the digest under the signatures there;
 this record has the same id and holds the circumstances. Bytes are never touched: a watermarked or blurred
-copy is evidence of its own, with role `derived` and a reference to its original. Nothing is removed: what
-must not be shown is hidden with a reason.
+copy is evidence of its own, with role `derived`, a reference to its original and what was done to it. Only
+thumbnail and preview are named by the original itself: they are for the screen and prove nothing. Nothing is
+removed: what must not be shown is hidden with a reason.
 """
 
 from __future__ import annotations
 
 from schemas.base import DESK_ROLES, RecordSchema, Section
-from schemas.fields import Area, Choice, Digest, Integer, Moment, Point, Ref, Text
+from schemas.fields import Area, Choice, Digest, Integer, Moment, Point, Ref, Rows, Text
 from schemas.labels import Label
 
 ROLES = {
@@ -23,6 +24,18 @@ SOURCES = {
     "recorder": Label("执法记录仪", "Body recorder"),
     "screen": Label("屏幕截取", "Screen capture"),
 }
+
+OPERATIONS = {
+    "watermark": Label("加水印", "Watermarked"),
+    "redact": Label("遮挡", "Redacted"),
+    "clip": Label("截取", "Clipped"),
+    "transcode": Label("转换格式", "Converted"),
+    "transcript": Label("转写文字", "Transcribed"),
+    "enhance": Label("增强处理", "Enhanced"),
+}
+
+_HEX = r"[0-9a-f]{64}"
+CODE = r"[0-9A-HJKMNP-TV-Z]{13}"
 
 STAGES = {
     "before": Label("整改前", "Before"),
@@ -57,10 +70,17 @@ class Evidence(RecordSchema):
     sections = (
         Section(Label("内容", "Content"), ("caption", "statutory_kind", "proves", "transcript", "stage")),
         Section(Label("归属", "Belongs to"), ("subject", "subject_kind", "item", "area")),
-        Section(Label("文件", "File"), ("sha256", "size", "mime", "width", "height", "orientation")),
+        Section(
+            Label("文件", "File"),
+            ("sha256", "sm3", "tree", "size", "mime", "width", "height", "orientation", "duration_ms", "pages", "exif"),
+        ),
         Section(
             Label("采集", "Capture"),
-            ("role", "original", "source", "equipment", "taken_at", "captured_at", "place", "phash"),
+            ("source", "equipment", "camera", "taken_at", "captured_at", "place", "phash"),
+        ),
+        Section(
+            Label("衍生", "Derivation"),
+            ("role", "original", "operation", "parameters", "tool", "code", "thumbnail", "preview"),
         ),
         Section(Label("隐藏", "Hiding"), ("hidden",)),
     )
@@ -72,14 +92,40 @@ class Evidence(RecordSchema):
     item = Text(Label("检查事项代码", "Item of the checklist"), most=100, pattern=r"[A-Za-z0-9._-]+")
     area = Area(Label("行政区划代码", "Division code"), required=True)
     sha256 = Digest(Label("校验值 SHA-256", "SHA-256"), frozen=True, required=True)
+    tree = Text(
+        Label("分块校验树", "Chunk tree"),
+        most=64,
+        pattern=_HEX,
+        frozen=True,
+        hint=Label("每 1 MiB 一块，RFC 6962", "One leaf for each MiB, RFC 6962"),
+    )
+    sm3 = Text(
+        Label("校验值 SM3", "SM3"),
+        most=64,
+        pattern=_HEX,
+        hint=Label("采集后在后台计算", "Computed in the background after capture"),
+    )
     size = Integer(Label("字节数", "Bytes"), least=1, unit="B", frozen=True, required=True)
     mime = Text(
         Label("文件类型", "Media type"), most=100, pattern="[a-z]+/[a-z0-9.+-]+", frozen=True, required=True
     )
     role = Choice(Label("原件或衍生", "Original or derived"), ROLES, frozen=True, required=True)
     original = Ref(Label("对应原件", "Its original"), "evidence", frozen=True)
+    operation = Choice(Label("处理方式", "What was done to it"), OPERATIONS, frozen=True)
+    parameters = Rows(Label("处理参数", "In detail"), frozen=True)
+    tool = Text(Label("处理工具", "Tool"), most=200, frozen=True)
+    code = Text(
+        Label("核验码", "Verification code"),
+        most=13,
+        pattern=CODE,
+        frozen=True,
+        hint=Label("印在水印副本上，凭此查原件", "Printed on watermarked copies, leads to the original"),
+    )
+    thumbnail = Digest(Label("缩略图", "Thumbnail"))
+    preview = Digest(Label("预览图", "Preview"))
     source = Choice(Label("来源", "Source"), SOURCES, frozen=True)
     equipment = Text(Label("设备编号", "Equipment"), most=100, frozen=True)
+    camera = Text(Label("相机型号", "Camera"), most=100, frozen=True)
     taken_at = Moment(
         Label("文件所载拍摄时间", "Time in the file"),
         frozen=True,
@@ -90,6 +136,15 @@ class Evidence(RecordSchema):
     width = Integer(Label("宽", "Width"), least=1, unit="px", frozen=True)
     height = Integer(Label("高", "Height"), least=1, unit="px", frozen=True)
     orientation = Integer(Label("方向", "Orientation"), least=1, most=8, frozen=True)
+    duration_ms = Integer(Label("时长", "Duration"), least=1, unit="ms", frozen=True)
+    pages = Integer(Label("页数", "Pages"), least=1)
+    exif = Text(
+        Label("EXIF 校验值", "Digest of the EXIF block"),
+        most=64,
+        pattern=_HEX,
+        frozen=True,
+        hint=Label("原件中 EXIF 数据块的 SHA-256", "SHA-256 of the block as it lies in the original"),
+    )
     phash = Text(
         Label("感知指纹", "Perceptual hash"),
         most=64,

@@ -81,14 +81,18 @@ def totals(conn: Connection) -> tuple[int, int]:
 # --- Who names a blob -------------------------------------------------------------------------------------------
 
 
+_NAMING = ("sha256", "thumbnail", "preview")
+"""Fields of an evidence record that name a blob: the original, and what the tablet made for the screen."""
+
+
 def named_in(change: Change) -> set[str]:
     """The SHA-256 of every blob that a change names. Most changes name none, and a look at the bytes tells."""
-    if b'"sha256"' not in change.content:
+    if b'"sha256"' not in change.content and b'"thumbnail"' not in change.content:
         return set()
     values = [written["value"] for written in change.set.values()]
     named = {value["sha256"] for value in values if type(value) is dict and type(value.get("sha256")) is str}
-    own = change.set.get("sha256", {}).get("value")
-    return named | ({own} if type(own) is str else set())
+    own = (change.set.get(path, {}).get("value") for path in _NAMING)
+    return named | {one for one in own if type(one) is str}
 
 
 def mention(conn: Connection, changes: Iterable[tuple[Change, str]]) -> None:

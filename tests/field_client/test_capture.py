@@ -14,7 +14,7 @@ from field_client.capture import capture, strays
 from field_client.tablet import Tablet
 from field_client.uploads import ORIGINAL, PREVIEW, THUMBNAIL, VIDEO
 from sync.core.errors import DiskFull, EmptyFile, InvalidField, NotFound, Refused
-from tests.support.pictures import hollow_png, jpeg, mp4
+from tests.support.pictures import film, hollow_png, jpeg, pdf, sound
 from tests.support.tablets import AREA, hazard, institution, tablet_in
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::PIL.Image.DecompressionBombWarning")
@@ -80,17 +80,34 @@ def test_thumbnail_preview_and_original_are_blobs_that_wait_in_that_order(tablet
     assert [one.priority for one in waiting] == [THUMBNAIL, PREVIEW, ORIGINAL]
     roles = blobs(tablet, record)
     assert [one.sha256 for one in waiting] == [roles["thumbnail"], roles["preview"], roles["original"]]
-    named = tablet.values(record)[f"evidence/{made.evidence}"]
+    named = tablet.values(made.evidence)
     assert (named["thumbnail"], named["preview"]) == (roles["thumbnail"], roles["preview"])
     assert Image.open(io.BytesIO(bytes_of(tablet, roles["thumbnail"]))).size == (240, 320)
     assert Image.open(io.BytesIO(bytes_of(tablet, roles["preview"]))).size == (1200, 1600)
 
 
-def test_a_video_waits_behind_everything_and_has_no_preview(tablet: Tablet) -> None:
+def test_a_video_waits_behind_everything_and_its_poster_goes_first(tablet: Tablet) -> None:
     record = hazard(tablet)
-    made = capture(tablet, record, io.BytesIO(mp4()), name="MOV_1.mp4")
+    made = capture(tablet, record, io.BytesIO(film(seconds=2, size=(640, 480))), name="MOV_1.mp4")
     assert made.mime == "video/mp4" and made.note is None
-    assert [one.priority for one in tablet.store.waiting_blobs(VIDEO)] == [VIDEO]
+    assert [one.priority for one in tablet.store.waiting_blobs(VIDEO)] == [THUMBNAIL, PREVIEW, VIDEO]
+    said = tablet.values(made.evidence)
+    assert (said["duration_ms"], said["width"], said["height"]) == (2000, 640, 480)
+    assert said["taken_at"] == "2026-11-22T04:30:45.000Z"
+
+
+def test_sound_is_kept_with_its_length_and_has_no_picture(tablet: Tablet) -> None:
+    made = capture(tablet, hazard(tablet), io.BytesIO(sound(seconds=3)), name="REC_1.m4a")
+    assert made.mime == "audio/mp4" and made.note is None
+    assert abs(tablet.values(made.evidence)["duration_ms"] - 3000) < 150
+
+
+def test_a_document_has_its_first_page_as_a_picture_and_its_pages_counted(tablet: Tablet) -> None:
+    record = hazard(tablet)
+    made = capture(tablet, record, io.BytesIO(pdf(pages=3)), name="许可证.pdf")
+    assert made.mime == "application/pdf" and made.note is None
+    assert tablet.values(made.evidence)["pages"] == 3
+    assert set(blobs(tablet, record)) == {"original", "thumbnail", "preview"}
 
 
 def test_a_file_of_no_known_kind_is_kept_as_it_is(tablet: Tablet) -> None:
@@ -188,7 +205,7 @@ def test_what_is_refused_in_the_transaction_leaves_no_half_of_it(tablet: Tablet,
     with pytest.raises(InvalidField):
         capture(tablet, record, photo, caption="长" * 500)
     assert changes(tablet) == before and blobs(tablet, record) == {}
-    assert len(strays(tablet)) == 3  # the bytes are safe and can be found
+    assert len(strays(tablet)) == 1  # the bytes are safe and can be found
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a process that can be killed on the spot")

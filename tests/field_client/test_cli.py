@@ -415,7 +415,7 @@ def test_what_one_tablet_rescues_another_imports_and_brings_home(
     tablet.said("rescue", str(tmp_path / "t.courier"), "--plain")
     other = Hand(tmp_path / "other")
     other.said("enrol", server.url, server.code(server.person("inspector", "430102")))
-    assert "新增 4 条变更、3 个文件" in other.said("import", str(tmp_path / "t.courier"))
+    assert "新增 6 条变更、4 个文件" in other.said("import", str(tmp_path / "t.courier"))
     assert "新增 0 条变更、0 个文件" in other.said("import", str(tmp_path / "t.courier"))
     assert other.json("inspect", "list")[0]["id"].endswith(inspection)
     assert "可以交回" in other.said("sync")
@@ -452,7 +452,7 @@ def test_rescue_saves_the_photos_even_when_the_database_is_gone(
     for left in tablet.home.glob("patrolbook.db*"):
         left.write_bytes(b"\0" * 8192)
     told = tablet.refused("rescue", str(tmp_path / "t.courier"), "--plain")
-    assert "已导出 0 条变更、3 个文件" in told and "未能读出" in told
+    assert "已导出 0 条变更、4 个文件" in told and "未能读出" in told
     assert photo.read_bytes() in (tmp_path / "t.courier").read_bytes()
 
 

@@ -22,6 +22,7 @@ import requests
 
 from field_client.platform import Connect, Line, Platform
 from field_client.platform.clock import SystemClock
+from field_client.platform.desktop import desktop
 from field_client.platform.files import EncryptedFiles
 from field_client.platform.remote import Remote
 from field_client.tablet import Tablet
@@ -92,7 +93,7 @@ def platform_with(
     """What a tablet in a test takes from its device: nothing that waits, no threads unless asked for."""
     ticks = count()
     around = Surroundings(pause=lambda seconds: None, chance=lambda: 0.5, monotonic=lambda: next(ticks) * 0.001)
-    return Platform(clock or TabletClock(), around, connect, pool, nullcontext)
+    return Platform(clock or TabletClock(), around, connect, pool, nullcontext, desktop().pictures)
 
 
 def alone(

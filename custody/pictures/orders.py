@@ -1,0 +1,75 @@
+"""What a workshop is asked for and what it delivers. Plain values: they cross a pipe as JSON and bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import BinaryIO, NamedTuple, Protocol
+
+from custody.media import FILMS, PDF, PICTURES
+
+MOST_PIXELS = 50_000_000
+"""A picture with more is refused before it is decoded: 10 kB of PNG can ask for 400 MB."""
+
+DRAWN = frozenset({*PICTURES, *FILMS, PDF})
+"""The media types that a picture can be made of."""
+
+Box = tuple[int, int]
+"""At most so wide and so high; a picture keeps its shape and is never enlarged."""
+
+
+class Mark(NamedTuple):
+    """The lines of a watermark from top to bottom, (what it is, what is said) each, both as written; the code last."""
+
+    lines: tuple[tuple[str, str], ...]
+    code: str
+    footer: str = ""
+
+
+class Order(NamedTuple):
+    """Pictures to make of one file.
+
+    mime   what the file is by its first bytes; nothing else is tried
+    sizes  name → box of each JPEG wanted
+    mark   the watermark, and `marked` the box of the copy that carries it, delivered as `MARKED`
+    looks  whether to describe how the picture looks, for finding it again
+    """
+
+    mime: str
+    sizes: Mapping[str, Box]
+    mark: Mark | None = None
+    marked: Box = (0, 0)
+    looks: bool = False
+
+
+MARKED = "marked"
+
+
+class Made(NamedTuple):
+    """What was delivered.
+
+    files  name → JPEG
+    width, height  of the whole picture as seen
+    pages  of a PDF
+    looks  name → description in hexadecimal (`custody.pictures.draw.LOOKS`)
+    tool   program and library, with versions
+    """
+
+    files: Mapping[str, bytes]
+    width: int | None = None
+    height: int | None = None
+    pages: int | None = None
+    looks: Mapping[str, str] = {}
+    tool: str = ""
+
+
+class Pictures(Protocol):
+    """Whoever makes pictures on a device."""
+
+    def make(self, stream: BinaryIO, order: Order, name: str = "") -> Made:
+        """Make what was ordered from a seekable stream; `name` is for messages.
+
+        :raises BrokenFile: damaged, not what it claims, too large, or it took too long or too much memory
+        """
+
+    def warm(self) -> None:
+        """Get ready, so that the next order need not wait; returns at once."""

@@ -1,0 +1,103 @@
+"""The worker: `python -m custody.pictures.worker`. Binds itself, then takes orders from its pipe until that is closed."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import Any, BinaryIO
+
+import orjson
+
+from custody.pictures import limits, pipe
+from custody.pictures.orders import Mark, Order
+from schemas.labels import Label
+
+
+class _Asked(io.RawIOBase):
+    """The file of the order: every read is asked of the workshop."""
+
+    def __init__(self, orders: BinaryIO, answers: BinaryIO, size: int) -> None:
+        self._orders, self._answers, self._size = orders, answers, size
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        if start + offset < 0:
+            raise ValueError("a position before the beginning")
+        self._at = start + offset
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        length = max(0, min(len(buffer), self._size - self._at, pipe.MOST_ASKED))
+        if length:
+            pipe.send(self._answers, b"R", pipe.SPAN.pack(self._at, length))
+            letter, body = pipe.receive(self._orders)
+            if letter != b"B" or len(body) != length:
+                raise pipe.Broken
+            buffer[:length] = body
+            self._at += length
+        return length
+
+
+def main() -> None:
+    orders, answers = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what a library prints is no frame
+    from custody.pictures import draw  # decoders are loaded before the limits count what they map
+
+    limits.bind()
+    while True:
+        try:
+            letter, body = pipe.receive(orders)
+        except pipe.Broken:
+            return  # the workshop has closed
+        if letter != b"O":
+            return
+        told = orjson.loads(body)
+        limits.allow_one_job()
+        file = io.BufferedReader(_Asked(orders, answers, told["bytes"]), buffer_size=1 << 20)
+        try:
+            made = draw.draw(file, _order(told))
+        except draw.Unshowable as problem:
+            _refuse(answers, problem.why)
+            continue
+        except MemoryError:
+            _refuse(answers, Label("解码需要的内存过多", "decoding it takes too much memory"))
+            return  # whatever is left of this process is not to be trusted
+        except pipe.Broken:
+            return
+        except Exception as error:  # a decoder may raise anything; the file is to blame
+            _refuse(answers, Label("解码失败", f"it cannot be decoded ({error.__class__.__name__})"))
+            continue
+        for name, content in made.files.items():
+            pipe.send(answers, b"F", bytes([len(name)]) + name.encode("ascii") + content)
+        facts = {name: value for name, value in made._asdict().items() if name != "files"}
+        pipe.send(answers, b"D", orjson.dumps(facts))
+
+
+def _order(told: dict[str, Any]) -> Order:
+    mark = told["mark"]
+    return Order(
+        told["mime"],
+        {name: (box[0], box[1]) for name, box in told["sizes"].items()},
+        Mark(tuple((what, said) for what, said in mark[0]), mark[1], mark[2]) if mark else None,
+        (told["marked"][0], told["marked"][1]),
+        told["looks"],
+    )
+
+
+def _refuse(answers: BinaryIO, why: Label) -> None:
+    pipe.send(answers, b"X", orjson.dumps(list(why)))
+
+
+if __name__ == "__main__":
+    main()

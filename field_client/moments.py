@@ -1,0 +1,20 @@
+"""Times as records hold them: UTC with milliseconds, by the tablet's clock set right by the server's."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+from field_client.tablet import Tablet
+
+CHINA = timezone(timedelta(hours=8))
+"""Beijing time is the legal time of the whole country, and the zone of a camera that does not write its own."""
+
+
+def moment(tablet: Tablet) -> str:
+    """Now in UTC as a `Moment`, by the tablet's clock set right by the server's as far as that is known."""
+    _, offset = tablet.store.time()
+    return as_moment(datetime.fromtimestamp((tablet.store.clock.wall_ms() + offset) / 1000, UTC))
+
+
+def as_moment(time: datetime) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S.") + f"{time.microsecond // 1000:03d}Z"
