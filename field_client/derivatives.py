@@ -23,6 +23,7 @@ from field_client.chores import What
 from field_client.moments import CHINA, moment
 from field_client.platform import BlobFiles
 from field_client.platform.files import Stored
+from field_client.showing import PLACED_BY
 from field_client.tablet import Tablet
 from schemas.labels import Label
 from sync.core.errors import BrokenFile, NotFound
@@ -33,7 +34,6 @@ WATERMARKED = (2000, 2000)
 
 DRAWING: tuple[What, ...] = ("pictures", "mark")
 _SIDES = (("N", "S"), ("E", "W"))
-_SOURCES = {"exif": "照片自带", "gnss": "卫星定位", "fused": "融合定位", "network": "网络定位", "manual": "手工标注"}
 FOOTER = "水印副本，原件另存"
 
 
@@ -217,8 +217,8 @@ def _place(point: Any) -> str:
     accuracy = point.get("acc")
     if accuracy:
         told.append(f"±{accuracy // 100}.{accuracy % 100 // 10} 米")
-    source = _SOURCES.get(str(point.get("src", "")), "")
-    return " ".join(told) + (f"（{source}）" if source else "")
+    source = PLACED_BY.get(str(point.get("src", "")))
+    return " ".join(told) + (f"（{source.zh}）" if source else "")
 
 
 def _institution(tablet: Tablet, holder: Mapping[str, Any]) -> str:

@@ -39,6 +39,14 @@ from sync.core.fold import Act, State, contested, values_of
 YES, NO = Label("是", "yes"), Label("否", "no")
 MINE = Label("本机", "this tablet")
 IN_CONFLICT = Label("有冲突", "in conflict")
+PLACED_BY = {
+    "exif": Label("照片自带", "from the photo"),
+    "gnss": Label("卫星定位", "satellite"),
+    "fused": Label("融合定位", "fused"),
+    "network": Label("网络定位", "network"),
+    "manual": Label("手工标注", "by hand"),
+}
+"""Who says where something was: the `src` of a `Point`."""
 
 
 class Line(NamedTuple):
@@ -168,8 +176,17 @@ def _in_words(schema: type[RecordSchema], field: RecordField | None, value: Any)
         case Moment() if isinstance(value, str):
             return same(_moment(value))
         case Point() if isinstance(value, dict):
-            return same(f"{value['lat'] / 10**7:.6f}, {value['lon'] / 10**7:.6f}")
+            return _place(value)
     return _compound(field, value)
+
+
+def _place(point: Mapping[str, Any]) -> Label:
+    """Where, how exactly, and who says so."""
+    where = f"{point['lat'] / 10**7:.6f}, {point['lon'] / 10**7:.6f}"
+    source = PLACED_BY.get(str(point.get("src", "")), same(str(point.get("src", ""))))
+    exact = f"±{point['acc'] / 100:g} m" if point.get("acc") else ""
+    zh, en = ("，".join(filter(None, (exact, source.zh))), ", ".join(filter(None, (exact, source.en))))
+    return Label(f"{where}（{zh}）" if zh else where, f"{where} ({en})" if en else where)
 
 
 def _compound(field: RecordField | None, value: Any) -> Label:

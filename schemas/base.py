@@ -69,6 +69,8 @@ class RecordSchema(marshmallow.Schema):
     makers: ClassVar[frozenset[str]] = FIELD_ROLES | DESK_ROLES
     workflow: ClassVar[Workflow | None] = None
     search: ClassVar[tuple[str, ...]] = ()
+    indexed: ClassVar[tuple[str, ...]] = ()
+    """Fields by whose value the server finds records without reading all of them."""
     sections: ClassVar[tuple[Section, ...]] = ()
     _plan: ClassVar[Plan]
 

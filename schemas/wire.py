@@ -418,6 +418,17 @@ class BlobHeld(Answer):
     receipt = fields.Nested(Receipt, required=True, metadata=said("Proof that it holds them"))
 
 
+class EvidenceFound(Answer):
+    """GET /evidence/{code}: what a verification code leads to."""
+
+    id = _id("Id of the evidence record of the original")
+    values = fields.Dict(required=True, metadata=said("Fields of that record as merged, without those in conflict"))
+    held = fields.Boolean(required=True, metadata=said("Whether the server holds the bytes"))
+    copies = fields.List(
+        fields.Dict(), required=True, metadata=said("Fields of the records of what was made from it")
+    )
+
+
 # --- The log ----------------------------------------------------------------------------------------------
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from flask import Response, request, send_file
 from flask_smorest import Blueprint
 
+from custody import codes
 from schemas import wire
-from server import imaging, uploads
+from server import imaging, originals, uploads
 from server.api import door
 from server.api.description import BASE, BINARY, header, query, verb
 from server.storage import blobs
@@ -116,6 +117,20 @@ def fetch(name: str) -> Response:
     response.cache_control.immutable = True
     response.cache_control.max_age = 31_536_000
     return response
+
+
+@verb(
+    blueprint,
+    "GET",
+    "/evidence/<code>",
+    "The original that the verification code on a watermarked copy leads to",
+    gives=wire.EvidenceFound,
+    problems=[NotFound, InvalidField],
+)
+@door.signed()
+def original(code: str) -> Response:
+    found = originals.by_code(door.instance(), codes.read(code), door.scope())
+    return door.answer(found._asdict())
 
 
 def _width() -> int | None:

@@ -86,6 +86,12 @@ class Projections:
         for row in conn.execution_options(yield_per=1000).execute(wanted):
             yield dict(row._mapping)
 
+    def find(self, conn: Connection, kind: str, field: str, value: str) -> list[dict[str, Any]]:
+        """The rows of a kind with this value, oldest first; for fields that the kind declares as `indexed`."""
+        table = self._tables[kind]
+        wanted = select(table).where(table.c[field] == value, table.c.deleted.is_(False)).order_by(table.c.record)
+        return [dict(row._mapping) for row in conn.execute(wanted)]
+
     def _table(self, schema: type[RecordSchema]) -> Table:
         name = f"p_{schema.kind}"
         columns = [
@@ -104,6 +110,8 @@ class Projections:
         )
         if schema.area_field and schema.area_field in table.c:
             Index(f"{name}_by_area", table.c[schema.area_field])
+        for field_name in schema.indexed:
+            Index(f"{name}_by_{field_name}", table.c[field_name])
         return table
 
     def _row(self, state: State) -> tuple[Any, ...]:

@@ -21,6 +21,7 @@ VERBS = {
     "/blobs/{name}": {"get"},
     "/blobs/{upload}/parts/{number}": {"put"},
     "/blobs/{upload}/complete": {"post"},
+    "/evidence/{code}": {"get"},
     "/log/checkpoint": {"get"},
     "/log/inclusion": {"post"},
     "/log/consistency": {"get"},
