@@ -97,6 +97,6 @@ def copy_of(folder: Path, target: Path) -> Path:
 def _fill(house: Instance, some: list[Merged]) -> None:
     writes = [Write(one.record, one.kind, 1, one.sum, one.content, f"area:{one.area}") for one in some]
     with house.database.write() as conn:
-        merkle.append(conn, [data.leaf(one) for one in some])
-        merkle.checkpoint(conn, house.keys.origin, house.keys.log_seed, house.now())
+        merkle.append(conn, "", [data.leaf(one) for one in some])
+        merkle.checkpoint(conn, house.keys.open, house.now())
         states.write(conn, writes, {}, house.now())

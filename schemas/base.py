@@ -27,6 +27,9 @@ DELETED = "_deleted"  # reserved path: {"seen": [change ids], "reason": text} de
 PATH = re.compile(r"[a-z][a-z0-9_]{0,39}(/[A-Za-z0-9._-]{1,100})?\Z")
 
 FIELD_ROLES = frozenset({"inspector", "officer", "supervisor", "team"})
+COMPARTMENTS = ("sealed",)
+"""The walls inside every area. What lies behind one leaves no trace on the other side (sync/core/rules.py: Rights)."""
+
 DESK_ROLES = frozenset({"staff", "lead", "city", "province", "admin"})
 
 
@@ -207,6 +210,7 @@ def _check_deleted(value: Any) -> None:
 
 __all__ = [
     "Area",
+    "COMPARTMENTS",
     "DELETED",
     "DESK_ROLES",
     "FIELD_ROLES",

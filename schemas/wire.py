@@ -143,7 +143,9 @@ class Capabilities(Answer):
         required=True,
         metadata=said("Version of every kind of record"),
     )
-    log = fields.Nested(Log, required=True, metadata=said("The transparency log"))
+    logs = fields.List(
+        fields.Nested(Log), required=True, metadata=said("The transparency logs, one for each compartment")
+    )
 
 
 class EnrolRequest(Request):
@@ -162,9 +164,7 @@ class EnrolRequest(Request):
     proof = Base64(
         length=SIGNATURE_BYTES,
         required=True,
-        metadata=said(
-            'Signature by `key` over "patrolbook/enrol/v1\\0", the code and the 32 bytes of the key'
-        ),
+        metadata=said('Signature by `key` over "patrolbook/enrol/v1\\0", the code and the 32 bytes of the key'),
     )
 
 
@@ -189,9 +189,7 @@ class EnrolAnswer(Answer):
 
     device = _id("Id of the device")
     person = fields.Nested(Person, required=True, metadata=said("Whose tablet it is"))
-    grants = fields.List(
-        fields.Nested(Grant), required=True, metadata=said("What that person may see and do")
-    )
+    grants = fields.List(fields.Nested(Grant), required=True, metadata=said("What that person may see and do"))
     epoch = _id("Incarnation of the server's database")
     log = fields.Nested(Log, required=True, metadata=said("The transparency log; the tablet keeps its key"))
     time = Whole(required=True, metadata=said("Server time in milliseconds"))
@@ -296,12 +294,8 @@ class PullHead(Answer):
     buckets = fields.Dict(
         keys=fields.String(), values=Whole(), required=True, metadata=said("Head of each bucket in scope")
     )
-    granted = fields.List(
-        fields.String(), required=True, metadata=said("Buckets in scope that had no cursor")
-    )
-    revoked = fields.List(
-        fields.String(), required=True, metadata=said("Buckets with a cursor, out of scope by now")
-    )
+    granted = fields.List(fields.String(), required=True, metadata=said("Buckets in scope that had no cursor"))
+    revoked = fields.List(fields.String(), required=True, metadata=said("Buckets with a cursor, out of scope by now"))
 
 
 class LogGrowth(Answer):
@@ -309,7 +303,8 @@ class LogGrowth(Answer):
 
     checkpoint = _note("Signed checkpoint")
     consistency = _hashes(
-        "Consistency proof from the size asked for (RFC 9162 §2.1.4); left out where the log did not grow", required=False
+        "Consistency proof from the size asked for (RFC 9162 §2.1.4); left out where the log did not grow",
+        required=False,
     )
 
 
@@ -353,9 +348,7 @@ class HaveRequest(Request):
 class HaveAnswer(Answer):
     """Answer to POST /have."""
 
-    lacking = fields.List(
-        fields.String(), required=True, metadata=said("Those of the ids that the server lacks")
-    )
+    lacking = fields.List(fields.String(), required=True, metadata=said("Those of the ids that the server lacks"))
 
 
 # --- Blobs ------------------------------------------------------------------------------------------------
@@ -368,9 +361,7 @@ class BlobDeclaration(Request):
     size = Whole(least=1, required=True, metadata=said("Bytes"))
     mime = _text("Media type", r"[a-z0-9.+-]+/[A-Za-z0-9.+-]+\Z", most=100, required=True)
     part_size = Whole(least=1, required=True, metadata=said("Bytes of every part but a shorter last one"))
-    role = fields.String(
-        required=True, validate=validate.OneOf(ROLES), metadata=said("original, preview or thumbnail")
-    )
+    role = fields.String(required=True, validate=validate.OneOf(ROLES), metadata=said("original, preview or thumbnail"))
     name = _text("File name, for people only", load_default="")
 
 

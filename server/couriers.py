@@ -15,7 +15,7 @@ from typing import BinaryIO, NamedTuple, cast
 
 from schemas.labels import Label
 from server import intake, uploads
-from server.access.rights import rights_at
+from server.access.rights import compartment_of, rights_at
 from server.instance import Instance
 from server.storage import blobs, people
 from server.storage.people import Device
@@ -67,6 +67,8 @@ class _Taker:
 
     def __init__(self, house: Instance, device: Device) -> None:
         self.house, self.device, self.waiting = house, device, 0
+        with house.database.read() as conn:
+            self.voice = house.keys.voice(compartment_of(conn, device))
 
     def has_blob(self, sha256: str) -> bool:
         with self.house.database.read() as conn:
@@ -75,7 +77,8 @@ class _Taker:
     def take_blob(self, parcel: Parcel, stream: BinaryIO) -> None:
         house = self.house
         size = house.files.put(parcel.sha256, stream)
-        uploads.take_whole(house.depot, self.device.id, parcel.sha256, size, parcel.mime, parcel.role, house.now())
+        depot = house.depot(self.voice.compartment)
+        uploads.take_whole(depot, self.device.id, parcel.sha256, size, parcel.mime, parcel.role, house.now())
 
     def take_changes(self, carried: list[Carried]) -> int:
         """Push them as runs of the device; returns how many were new."""
@@ -90,7 +93,7 @@ class _Taker:
             house.database,
             house.registry,
             house.projections,
-            house.keys,
+            self.voice,
             epoch=house.epoch,
             device=device.id,
             public_key=device.key,

@@ -89,7 +89,8 @@ def write_many(
         raise NotFound(what=kind)
     with desk.database.write() as conn:
         now = desk.now()
-        writer = ServerWriter(conn, desk.keys, now)
+        voice = desk.keys.voice(schema.compartment)
+        writer = ServerWriter(conn, voice, now)
         live = _live(conn, [record for record, _ in acts if record is not None])
         arrivals: list[Arrival] = []
         for record, values in acts:
@@ -107,7 +108,7 @@ def write_many(
                     after=arrivals[-1] if arrivals else None,
                 )
             )
-        written = Sequencer(conn, desk.registry, desk.projections, desk.keys, now).apply(arrivals)
+        written = Sequencer(conn, desk.registry, desk.projections, voice, now).apply(arrivals)
         return _accepted(written)
 
 
@@ -281,7 +282,8 @@ def _decide(
 ) -> Outcome:
     now = desk.now()
     schema = desk.registry.get(kind)
-    arrival = ServerWriter(conn, desk.keys, now).arrival(
+    voice = desk.keys.voice(schema.compartment if schema else "")
+    arrival = ServerWriter(conn, voice, now).arrival(
         kind=kind,
         record=record,
         values=values,
@@ -290,7 +292,7 @@ def _decide(
         decision=decision,
         rights=rights._replace(deciding=True),
     )
-    return _accepted(Sequencer(conn, desk.registry, desk.projections, desk.keys, now).apply([arrival]))[0]
+    return _accepted(Sequencer(conn, desk.registry, desk.projections, voice, now).apply([arrival]))[0]
 
 
 def _withdraw(
@@ -337,7 +339,9 @@ def _find(conn: Connection, named: str) -> Row:
 def _shown(conn: Connection, named: str, seen: Sequence[str] | None) -> Row:
     """The same for a decision, which must say what the person saw."""
     if seen is None and "-" not in named:
-        hint = Label("请照 conflicts show 所示写全编号（含横线后的部分）", "name it as conflicts show does, dash and all")
+        hint = Label(
+            "请照 conflicts show 所示写全编号（含横线后的部分）", "name it as conflicts show does, dash and all"
+        )
         raise Refused(detail=hint)
     return _find(conn, named)
 

@@ -30,7 +30,7 @@ def wall_ms() -> int:
 
 @dataclass
 class Instance:
-    """A server. `desk` is where staff decide, `depot` where blobs are taken in."""
+    """A server. `desk` is where staff decide, `depot` where the blobs of a compartment are taken in."""
 
     settings: Settings
     registry: Registry
@@ -60,9 +60,9 @@ class Instance:
     def desk(self) -> Desk:
         return Desk(self.database, self.registry, self.projections, self.keys, self.now)
 
-    @property
-    def depot(self) -> Depot:
-        return Depot(self.database, self.files, self.keys, self.settings)
+    def depot(self, compartment: str) -> Depot:
+        """Where blobs of a compartment are taken in."""
+        return Depot(self.database, self.files, self.keys.voice(compartment), self.settings)
 
     def close(self) -> None:
         self.database.close()

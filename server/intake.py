@@ -15,9 +15,10 @@ import orjson
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from schemas.base import COMPARTMENTS
 from schemas.labels import Language
 from schemas.registry import Registry
-from server.keys import ServerKeys
+from server.keys import Voice
 from server.sequencer import Arrival, Outcome, RightsAt, Sequencer
 from server.storage import journal
 from server.storage.database import Connection, Database
@@ -36,7 +37,7 @@ def push(
     database: Database,
     registry: Registry,
     projections: Projections,
-    keys: ServerKeys,
+    voice: Voice,
     *,
     epoch: str,
     device: str,
@@ -63,7 +64,7 @@ def push(
             _refuse_fork(conn, run, arrivals)
         _refuse_overlap(runs)
         everything = [arrival for _, arrivals in runs for arrival in arrivals]
-        written = Sequencer(conn, registry, projections, keys, now).apply(everything)
+        written = Sequencer(conn, registry, projections, voice, now).apply(everything)
     return {
         "epoch": epoch,
         "results": [_result(outcome, language, device, rights(now)) for outcome in written.outcomes],
@@ -182,8 +183,8 @@ def _refuse_fork(conn: Connection, run: dict[str, Any], arrivals: Sequence[Arriv
 
 def _shown(bucket: str, device: str, rights: Rights) -> bool:
     sort, _, name = bucket.partition(":")
-    if sort == "area":
-        return not rights.revoked and rights.covers(name)
+    if sort == "area" or sort in COMPARTMENTS:
+        return not rights.revoked and rights.covers(name, "" if sort == "area" else sort)
     return sort == "ref" or name == device
 
 

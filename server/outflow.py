@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from server.keys import ServerKeys
+from server.keys import Voice
 from server.storage import merkle, states
 from server.storage.database import Database
 from server.storage.states import Bucket
@@ -25,7 +25,7 @@ ROWS = 2000  # entries read at once
 
 def pull(
     database: Database,
-    keys: ServerKeys,
+    voice: Voice,
     *,
     epoch: str,
     prefixes: list[str],
@@ -82,7 +82,7 @@ def pull(
         end: dict[str, Any] = {"cursors": ahead, "more": more}
         if not more:
             end["sums"] = {b.id: [b.count, b.sum] for b in mine.values()}
-            end["log"] = _log(conn, keys, request.get("log"), now)
+            end["log"] = _log(conn, voice, request.get("log"), now)
         lines.append(_line({"end": end}))
     return b"".join(lines)
 
@@ -101,13 +101,13 @@ def _item(bucket: str, item: states.Item) -> bytes:
     return _line(gone)
 
 
-def _log(conn: Any, keys: ServerKeys, known: Any, now: int) -> dict[str, Any]:
-    answer: dict[str, Any] = {"checkpoint": merkle.checkpoint(conn, keys.origin, keys.log_seed, now)}
+def _log(conn: Any, voice: Voice, known: Any, now: int) -> dict[str, Any]:
+    answer: dict[str, Any] = {"checkpoint": merkle.checkpoint(conn, voice, now)}
     size = known.get("size") if isinstance(known, dict) else None
-    if isinstance(size, int) and 0 < size < merkle.size(conn):
-        answer["consistency"] = [
-            base64.b64encode(p).decode() for p in merkle.consistency(conn, size, merkle.size(conn))
-        ]
+    held = merkle.size(conn, voice.compartment)
+    if isinstance(size, int) and 0 < size < held:
+        proof = merkle.consistency(conn, voice.compartment, size, held)
+        answer["consistency"] = [base64.b64encode(one).decode() for one in proof]
     return answer
 
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from schemas.base import RecordSchema
+from schemas.base import COMPARTMENTS, RecordSchema
 from schemas.registry import Registry
-from server.keys import ServerKeys
+from server.keys import ServerKeys, Voice
 from server.storage import blobs, conflicts, journal, merkle, states
 from server.storage.database import Connection
 from server.storage.journal import Kept
@@ -25,7 +25,9 @@ from sync.core.rules import SYSTEM, Disposition, Facts, Rights, dispose, settle
 
 RightsAt = Callable[[int], Rights]  # at a time in milliseconds
 
-EVERYWHERE = Rights(SYSTEM, ("",))
+EVERYWHERE = Rights(SYSTEM, ("",), within=dict.fromkeys(COMPARTMENTS, ("",)))
+
+_LEAF, _ID, _DEVICE = (journal.COLUMNS.index(name) for name in ("leaf", "id", "device"))
 
 
 class Arrival(NamedTuple):
@@ -78,12 +80,11 @@ class _Record:
 
 
 class Sequencer:
-    """Applies changes inside a write transaction that the caller opened."""
+    """Applies changes of one compartment (that of `voice`) inside a write transaction that the caller opened."""
 
-    def __init__(
-        self, conn: Connection, registry: Registry, projections: Projections, keys: ServerKeys, now: int
-    ) -> None:
-        self.conn, self.registry, self.projections, self.keys, self.now = conn, registry, projections, keys, now
+    def __init__(self, conn: Connection, registry: Registry, projections: Projections, voice: Voice, now: int) -> None:
+        self.conn, self.registry, self.projections, self.voice, self.now = conn, registry, projections, voice, now
+        self.log = voice.compartment
         self._records: dict[str, _Record] = {}
         self._roots: dict[str, str] = {}
         self._rows: list[tuple[object, ...]] = []
@@ -100,8 +101,8 @@ class Sequencer:
     def apply(self, arrivals: Sequence[Arrival]) -> Written:
         """Decide, merge and keep. Known changes come back as duplicates and alter nothing."""
         known = journal.known(self.conn, {a.change.id for a in arrivals})
-        before = merkle.size(self.conn)
-        frontier = merkle.frontier(self.conn, before)
+        before = merkle.size(self.conn, self.log)
+        frontier = merkle.frontier(self.conn, self.log, before)
         self._load({a.change.record for a in arrivals if a.change.id not in known})
         self._early = journal.replaced_before_arrival(
             self.conn, [a.change.id for a in arrivals if a.change.id not in known]
@@ -115,16 +116,16 @@ class Sequencer:
                 settled.append((arrival, None, None) if same else self._collide(arrival, before))
             elif held is None:
                 settled.append((arrival, None, self._take(arrival, before)))
-            elif held.hash == arrival.change.hash:
+            elif held.hash == arrival.change.hash and held.log == self.log:
                 settled.append((arrival, held, None))
             else:
                 settled.append(self._collide(arrival, before))
         mine = len(self._data)
         checkpoint = self._append(mine)
-        leaves = [str(row[1]) for row in self._rows]
+        leaves = [str(row[_ID]) for row in self._rows]
         self._settle_by_rule(before)
         if len(self._data) > mine:
-            merkle.append(self.conn, self._data[mine:])
+            merkle.append(self.conn, self.log, self._data[mine:])
         placed = self._write()
         return Written(self._outcomes(settled, placed), before, leaves, frontier, checkpoint)
 
@@ -132,7 +133,7 @@ class Sequencer:
 
     def _take(self, arrival: Arrival, before: int) -> Disposition:
         change = arrival.change
-        if arrival.link.replica == self.keys.replica:
+        if arrival.link.replica == self.voice.replica:
             self._last_own = arrival
         record = self._record(change.record)
         stamp, skewed = clock.effective(change.hlc, self.now)
@@ -165,6 +166,7 @@ class Sequencer:
         id = id or change.id
         self._rows.append(
             (
+                self.log,
                 before + len(self._data),
                 id,
                 change.hash,
@@ -271,7 +273,7 @@ class Sequencer:
                 continue
             values = settle(state, schema)
             if values:
-                arrival = ServerWriter(self.conn, self.keys, self.now).arrival(
+                arrival = ServerWriter(self.conn, self.voice, self.now).arrival(
                     kind=state.kind,
                     record=root,
                     values=values,
@@ -314,13 +316,13 @@ class Sequencer:
 
     def _append(self, count: int) -> str:
         if count:
-            merkle.append(self.conn, self._data[:count])
-        return merkle.checkpoint(self.conn, self.keys.origin, self.keys.log_seed, self.now)
+            merkle.append(self.conn, self.log, self._data[:count])
+        return merkle.checkpoint(self.conn, self.voice, self.now)
 
     def _write(self) -> dict[str, Placed]:
         journal.insert_changes(self.conn, self._rows)
         journal.insert_edges(self.conn, self._edges)
-        blobs.mention(self.conn, [(self._new[str(row[1])].change, str(row[7])) for row in self._rows])
+        blobs.mention(self.conn, [(self._new[str(row[_ID])].change, str(row[_DEVICE])) for row in self._rows])
         touched = {root: r for root, r in self._records.items() if r.touched}
         standing = {root: r.state for root, r in touched.items() if root not in self._merged_away and r.state}
         found: list[tuple[Conflict, str, str]] = []
@@ -354,21 +356,23 @@ class Sequencer:
         if schema is not None and schema.area_field is None:
             return f"ref:{schema.kind}"
         live = state.live.get(schema.area_field or "", {}) if schema is not None else {}
-        if live:
+        if schema is not None and live:
             newest = max(live, key=lambda c: (state.acts[c].hlc, c))
             if isinstance(live[newest], str):
-                return f"area:{live[newest]}"
+                return f"{schema.compartment or 'area'}:{live[newest]}"
         stored = self._records[root].stored
         if stored is not None and stored.bucket is not None:
             return states.bucket_id(self.conn, stored.bucket)
         entries = self._by_record.get(root) or [e for m in state.members for e in self._by_record.get(m, ())]
-        first = next((str(row[7]) for row in self._rows if entries and row[1] == entries[0].change.id), "unknown")
+        first = next(
+            (str(row[_DEVICE]) for row in self._rows if entries and row[_ID] == entries[0].change.id), "unknown"
+        )
         return f"home:{first}"
 
     def _outcomes(
         self, settled: list[tuple[Arrival, Kept | None, Disposition | None]], placed: dict[str, Placed]
     ) -> list[Outcome]:
-        leaves = {str(row[1]): int(str(row[0])) for row in self._rows}
+        leaves = {str(row[_ID]): int(str(row[_LEAF])) for row in self._rows}
         known_roots = {kept.record for _, kept, _ in settled if kept is not None}
         roots = {record: record for record in known_roots} | journal.roots(self.conn, known_roots)
         old = states.placed(self.conn, set(roots.values()))
@@ -408,8 +412,8 @@ class Sequencer:
 class ServerWriter:
     """Composes the server's own changes: its replica's chain, its clock, its signature."""
 
-    def __init__(self, conn: Connection, keys: ServerKeys, now: int) -> None:
-        self.conn, self.keys, self.now = conn, keys, now
+    def __init__(self, conn: Connection, voice: Voice, now: int) -> None:
+        self.conn, self.voice, self.now = conn, voice, now
 
     def arrival(
         self,
@@ -427,25 +431,25 @@ class ServerWriter:
         if after is not None:
             n, prev = after.link.n + 1, after.chain
         else:
-            newest = journal.last_link(self.conn, self.keys.replica)
+            newest = journal.last_link(self.conn, self.voice.replica)
             n, prev = (newest[0] + 1, newest[1]) if newest else (1, START)
-        stamp = clock.tick(after.change.hlc if after is not None else self.keys.last_stamp, self.now)
-        self.keys.last_stamp = stamp
+        stamp = clock.tick(after.change.hlc if after is not None else self.voice.last_stamp, self.now)
+        self.voice.last_stamp = stamp
         change = compose(
-            id=self.keys.new_id(self.now),
+            id=ServerKeys.new_id(self.now),
             kind=kind,
             record=record,
             set=values,
             by=by,
             schema=schema,
             hlc=stamp,
-            clock={"wall": self.now, "mono": 0, "boot": self.keys.replica, "off": 0},
+            clock={"wall": self.now, "mono": 0, "boot": self.voice.replica, "off": 0},
             decision=decision,
         )
-        link = Link(self.keys.replica, n, prev, b"")
+        link = Link(self.voice.replica, n, prev, b"")
         chain = link.chain(change.hash)
-        link = link._replace(signature=self.keys.sign(signature_input(chain)))
-        return Arrival(change, link, chain, self.keys.replica, lambda _: rights)
+        link = link._replace(signature=self.voice.sign(signature_input(chain)))
+        return Arrival(change, link, chain, self.voice.replica, lambda _: rights)
 
 
 def _renamed(change: Change) -> str:

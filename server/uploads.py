@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 from schemas.labels import Label
 from server.access.rights import Scope
 from server.config import Settings
-from server.keys import ServerKeys
+from server.keys import ServerKeys, Voice
 from server.storage import blobs, merkle
 from server.storage.blobfiles import BlobFiles
-from server.storage.blobs import Blob, Upload
+from server.storage.blobs import Blob, Holding, Upload
 from server.storage.database import Connection, Database
 from sync.core.change import canonical
 from sync.core.errors import DigestMismatch, InvalidField, NotFound, PartConflict, PartsMissing
@@ -30,12 +30,16 @@ PREFIX = "u-"
 
 
 class Depot(NamedTuple):
-    """Where blobs are taken in."""
+    """Where blobs are taken in; `voice` is that of the compartment that they come from."""
 
     database: Database
     files: BlobFiles
-    keys: ServerKeys
+    voice: Voice
     settings: Settings
+
+    @property
+    def log(self) -> str:
+        return self.voice.compartment
 
 
 def announce(depot: Depot, device: str, scope: Scope, claim: Mapping[str, Any], now: int) -> dict[str, Any]:
@@ -51,11 +55,11 @@ def announce(depot: Depot, device: str, scope: Scope, claim: Mapping[str, Any], 
         known = blobs.upload_of(conn, device, sha256)
         mine = known is not None and known.completed is not None
         if mine or blobs.visible(conn, sha256, *scope):
-            held = blobs.get(conn, sha256)
-            if held is not None:
+            held, holding = blobs.get(conn, sha256), blobs.holding(conn, sha256, depot.log)
+            if held is not None and holding is not None:
                 if not mine:
                     _vouch(depot, device, held, now)
-                return {"held": True, "receipt": receipt(depot, conn, held, now)}
+                return {"held": True, "receipt": receipt(depot, conn, holding, now)}
     upload = known if known is not None and known.completed is None else _begin(depot, device, claim, now)
     return {"upload": upload.id, "part_size": upload.part_size, "have": depot.files.parts(upload.id)}
 
@@ -101,34 +105,33 @@ def complete(depot: Depot, device: str, id: str, now: int) -> dict[str, Any]:
             if upload.completed is None:
                 _assemble(depot, upload)
                 with depot.database.write() as conn:
-                    _hold(conn, upload, now)
+                    _hold(depot, conn, upload, now)
         depot.files.drop_parts(id)
     with depot.database.read() as conn:
-        held = blobs.get(conn, upload.sha256)
-        if held is None:
+        holding = blobs.holding(conn, upload.sha256, depot.log)
+        if holding is None:
             raise NotFound(what=upload.sha256)
-        return {"sha256": held.sha256, "size": held.size, "receipt": receipt(depot, conn, held, now)}
+        return {"sha256": upload.sha256, "size": upload.size, "receipt": receipt(depot, conn, holding, now)}
 
 
 def take_whole(depot: Depot, device: str, sha256: str, size: int, mime: str, role: str, now: int) -> None:
     """Log a blob whose file was put in place in one piece, as from a device's courier."""
     with depot.database.write() as conn:
-        _note(conn, sha256, size, mime, role, now)
+        _note(depot, conn, sha256, size, mime, role, now)
     with depot.database.read() as conn:
         held = blobs.get(conn, sha256)
     if held is not None:
         _vouch(depot, device, held, now)
 
 
-def receipt(depot: Depot, conn: Connection, blob: Blob, now: int) -> dict[str, Any]:
+def receipt(depot: Depot, conn: Connection, holding: Holding, now: int) -> dict[str, Any]:
     """The log's act about a blob, with the proof that the newest checkpoint contains it."""
-    keys = depot.keys
-    proof = merkle.inclusion(conn, blob.leaf, merkle.size(conn))
+    proof = merkle.inclusion(conn, depot.log, holding.leaf, merkle.size(conn, depot.log))
     return {
-        "act": blob.act.decode(),
-        "leaf": blob.leaf,
+        "act": holding.act.decode(),
+        "leaf": holding.leaf,
         "proof": [b64encode(one).decode() for one in proof],
-        "checkpoint": merkle.checkpoint(conn, keys.origin, keys.log_seed, now),
+        "checkpoint": merkle.checkpoint(conn, depot.voice, now),
     }
 
 
@@ -160,7 +163,7 @@ def _begin(depot: Depot, device: str, claim: Mapping[str, Any], now: int) -> Upl
     part_size = min(claim["part_size"], depot.settings.body_bytes)
     PartPlan(claim["size"], part_size)  # raises InvalidField
     new = Upload(
-        PREFIX + depot.keys.new_id(now), device, claim["sha256"], claim["size"], claim["mime"], part_size,
+        PREFIX + ServerKeys.new_id(now), device, claim["sha256"], claim["size"], claim["mime"], part_size,
         claim["role"], claim["name"], now, None,
     )  # fmt: skip
     with depot.database.write() as conn:
@@ -174,7 +177,7 @@ def _begin(depot: Depot, device: str, claim: Mapping[str, Any], now: int) -> Upl
 def _vouch(depot: Depot, device: str, blob: Blob, now: int) -> None:
     """Note that a device has the bytes of a blob although it did not need to send them in parts."""
     upload = Upload(
-        PREFIX + depot.keys.new_id(now), device, blob.sha256, blob.size, blob.mime, blob.size, blob.role, "", now, now
+        PREFIX + ServerKeys.new_id(now), device, blob.sha256, blob.size, blob.mime, blob.size, blob.role, "", now, now
     )
     with depot.database.write() as conn:
         blobs.begin(conn, upload)
@@ -194,16 +197,19 @@ def _assemble(depot: Depot, upload: Upload) -> None:
         raise
 
 
-def _hold(conn: Connection, upload: Upload, now: int) -> None:
-    _note(conn, upload.sha256, upload.size, upload.mime, upload.role, now)
+def _hold(depot: Depot, conn: Connection, upload: Upload, now: int) -> None:
+    _note(depot, conn, upload.sha256, upload.size, upload.mime, upload.role, now)
     blobs.finish(conn, upload.id, now)
 
 
-def _note(conn: Connection, sha256: str, size: int, mime: str, role: str, now: int) -> None:
-    """The blob's row and the log's act about it, once however many tablets send it."""
+def _note(depot: Depot, conn: Connection, sha256: str, size: int, mime: str, role: str, now: int) -> None:
+    """The blob's row, and the log's act about it: once in each log, however many tablets send it."""
     if blobs.get(conn, sha256) is None:
+        blobs.hold(conn, Blob(sha256, size, mime, role, now))
+    if blobs.holding(conn, sha256, depot.log) is None:
         act = canonical({"act": "blob-held", "at": now, "sha256": sha256, "size": size, "v": 1})
-        blobs.hold(conn, Blob(sha256, size, mime, role, now, act, merkle.append_act(conn, act)))
+        leaf = merkle.append_act(conn, depot.log, act)
+        blobs.note_holding(conn, Holding(sha256, depot.log, act, leaf))
 
 
 def _finished(depot: Depot, id: str) -> bool:

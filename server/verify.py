@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from schemas.labels import Label
 from server.instance import Instance
-from server.keys import is_server
+from server.keys import Voice, is_server
 from server.storage import blobs, conflicts, examination, journal, merkle, people, states
 from server.storage.database import Connection, Database
 from server.storage.examination import Link
@@ -83,13 +83,19 @@ def _database(house: Instance, conn: Connection) -> Found:
 
 
 def _log(house: Instance, conn: Connection) -> Found:
-    notes = examination.notes(conn)
+    for voice in house.keys.voices.values():
+        yield from _one_log(voice, conn)
+
+
+def _one_log(voice: Voice, conn: Connection) -> Found:
+    log = voice.compartment
+    notes = examination.notes(conn, log)
     note = next(notes, None)
     frontier: list[bytes] = []
     size = 0
-    for leaf in examination.leaves(conn):
+    for leaf in examination.leaves(conn, log):
         while note is not None and note[0] <= size:
-            yield from _checkpoint(house, note, size, frontier_root(frontier))
+            yield from _checkpoint(voice, note, size, frontier_root(frontier))
             note = next(notes, None)
         if leaf.position != size:
             yield _finding("log", leaf.id or str(leaf.position), f"日志位置 {size} 缺失", f"position {size} is missing")
@@ -101,15 +107,15 @@ def _log(house: Instance, conn: Connection) -> Found:
         size += 1
         yield 1
     while note is not None:
-        yield from _checkpoint(house, note, size, frontier_root(frontier))
+        yield from _checkpoint(voice, note, size, frontier_root(frontier))
         note = next(notes, None)
-    if size != merkle.size(conn) or frontier_root(frontier) != merkle.root(conn):
-        yield _finding("log", "tree", "日志树与内容不符", "the tree does not follow from the leaves")
+    if size != merkle.size(conn, log) or frontier_root(frontier) != merkle.root(conn, log):
+        yield _finding("log", voice.origin, "日志树与内容不符", "the tree does not follow from the leaves")
 
 
-def _checkpoint(house: Instance, note: tuple[int, str], size: int, root: bytes) -> Found:
+def _checkpoint(voice: Voice, note: tuple[int, str], size: int, root: bytes) -> Found:
     try:
-        opened = open_note(note[1], [Verifier(house.keys.origin, house.keys.log_public)]).checkpoint
+        opened = open_note(note[1], [Verifier(voice.origin, voice.log_public)]).checkpoint
     except Problem as problem:
         yield Finding("log", f"checkpoint {note[0]}", Label(problem.text("zh"), problem.text("en")))
         return
@@ -122,7 +128,6 @@ def _checkpoint(house: Instance, note: tuple[int, str], size: int, root: bytes) 
 
 def _chains(house: Instance, conn: Connection) -> Found:
     keys = {device.id: Ed25519PublicKey.from_public_bytes(device.key) for device, _ in people.every_device(conn)}
-    own = Ed25519PublicKey.from_public_bytes(house.keys.replica_public)
     before: Link | None = None
     unsigned: list[Link] = []
     for link in examination.chains(conn):
@@ -133,7 +138,7 @@ def _chains(house: Instance, conn: Connection) -> Found:
         prev = before.chain if before is not None and follows else START if link.n == 1 else None
         if prev is not None and chain_hash(link.replica, link.n, prev, link.hash) != link.chain:
             yield _finding("chains", link.id, "与前一条变更接不上", "it does not follow the change before it")
-        key = own if is_server(link.device) else keys.get(link.device)
+        key = _own(house, link.device) if is_server(link.device) else keys.get(link.device)
         if key is not None and _signed(key, link):
             unsigned = []  # a signature covers the whole chain before it
         elif link.reason != "bad-signature":
@@ -141,6 +146,10 @@ def _chains(house: Instance, conn: Connection) -> Found:
         before = link
         yield 1
     yield from _never_signed(unsigned)
+
+
+def _own(house: Instance, replica: str) -> Ed25519PublicKey:
+    return Ed25519PublicKey.from_public_bytes(house.keys.of_replica(replica).replica_public)
 
 
 def _never_signed(links: list[Link]) -> Found:
@@ -166,7 +175,8 @@ def _blobs(house: Instance, conn: Connection) -> Found:
             yield _finding("blobs", blob.sha256, "文件不见了", "its file is gone")
         elif found != (blob.size, bytes.fromhex(blob.sha256)):
             yield _finding("blobs", blob.sha256, "文件内容已变", "its file holds other bytes")
-        if merkle.act_bytes(conn, blob.leaf) != blob.act:
+        holdings = blobs.holdings(conn, blob.sha256)
+        if not holdings or any(merkle.act_bytes(conn, one.log, one.leaf) != one.act for one in holdings):
             yield _finding("blobs", blob.sha256, "日志中没有收讫记录", "the log does not say that it is held")
         yield 1
 

@@ -59,7 +59,7 @@ class Hello(NamedTuple):
 
     epoch: str
     time_ms: int
-    log: LogKey
+    logs: tuple[LogKey, ...]
     limits: Limits = Limits()
     schemas: Mapping[str, int] = {}
 

@@ -366,8 +366,8 @@ class Replicator:
     def _greet(self) -> engine.Greeted:
         self._tell("greeting", 0)
         hello = self.peer.hello()
-        if Verifier(hello.log.origin, hello.log.key) != self.trusted:
-            raise UntrustedNote(detail=f"the server shows another log: {hello.log.origin}")
+        if self.trusted not in [Verifier(one.origin, one.key) for one in hello.logs]:
+            raise UntrustedNote(detail=f"the server shows other logs: {', '.join(one.origin for one in hello.logs)}")
         self._limits = hello.limits
         self.replica.anchor(hello.time_ms)
         return engine.Greeted(hello.epoch, hello.limits.push_changes, hello.limits.push_bytes)

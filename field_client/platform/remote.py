@@ -99,8 +99,8 @@ class Remote:
         told = self._json("GET", "/capabilities", signed=False)
         with _as_told():
             self._encodings = tuple(told.get("encodings", ()))
-            log = LogKey(told["log"]["origin"], b64decode(told["log"]["key"]))
-            return Hello(told["epoch"], told["time"], log, Limits.of(told.get("limits", {})), told.get("schemas", {}))
+            logs = tuple(LogKey(one["origin"], b64decode(one["key"])) for one in told["logs"])
+            return Hello(told["epoch"], told["time"], logs, Limits.of(told.get("limits", {})), told.get("schemas", {}))
 
     def enrol(self, code: str, public_key: bytes, name: str, model: str, proof: bytes) -> Enrolment:
         claim = {"code": code, "key": _text(public_key), "name": name, "model": model, "proof": _text(proof)}

@@ -37,6 +37,7 @@ class Enrolled(NamedTuple):
     device: Device
     person: Person
     grants: list[Grant]
+    compartment: str
 
 
 def invite(database: Database, keys: ServerKeys, person: str, now: int, lifetime_ms: int) -> str:
@@ -88,7 +89,8 @@ def _told(conn: Connection, device: Device, now: int) -> Enrolled:
     person = people.person(conn, device.person)
     if person is None:
         raise CodeNotValid()
-    return Enrolled(device, person, rights.active(people.grants_of(conn, person.id), now))
+    held = rights.active(people.grants_of(conn, person.id), now)
+    return Enrolled(device, person, held, rights.compartment_of(conn, device))
 
 
 def _prove(key: bytes, code: str, proof: bytes) -> None:

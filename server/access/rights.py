@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from schemas.base import DESK_ROLES, FIELD_ROLES
+from schemas.base import COMPARTMENTS, DESK_ROLES, FIELD_ROLES
 from schemas.labels import Label
 from server.storage import people
 from server.storage.database import Connection
@@ -33,6 +33,16 @@ if ROLES.keys() != FIELD_ROLES | DESK_ROLES:
     raise RuntimeError("every role of the schemas needs a label")
 
 
+BEHIND: Mapping[str, str] = {"team": "sealed"}
+"""Roles that work behind a wall only: all that their devices send is written there, and in the log that is kept there."""
+
+
+def compartment_of(conn: Connection, device: Device) -> str:
+    """The compartment that a device belongs to: that of its person's role."""
+    owner = people.person(conn, device.person)
+    return BEHIND.get(owner.role, "") if owner is not None else ""
+
+
 class Scope(NamedTuple):
     """The buckets that a device reads: those that begin with one of `prefixes`, and `exact` ones."""
 
@@ -48,19 +58,36 @@ def rights_at(conn: Connection, device: Device) -> Callable[[int], Rights]:
     owner = people.person(conn, device.person)
     held = people.grants_of(conn, device.person)
     revoked = device.revoked is not None
+    compartment = BEHIND.get(owner.role, "") if owner is not None else ""
 
     def at(time: int) -> Rights:
         running = active(held, time)
         role = running[0].role if running else owner.role if owner else ""
-        return Rights(role, tuple(grant.area for grant in running), revoked)
+        # A device writes on its own side of the wall, whatever its person may read on the other.
+        mine = tuple(grant.area for grant in running if grant.compartment == compartment)
+        return Rights(role, () if compartment else mine, revoked, within={compartment: mine} if compartment else {})
 
     return at
 
 
+def rights_of(grants: Iterable[Grant], role: str, time: int) -> Rights:
+    """What a person with these grants may do at a desk."""
+    running = active(grants, time)
+    within: dict[str, tuple[str, ...]] = {}
+    for one in running:
+        if one.compartment:
+            within[one.compartment] = (*within.get(one.compartment, ()), one.area)
+    areas = tuple(one.area for one in running if not one.compartment)
+    return Rights(running[0].role if running else role, areas, within=within)
+
+
 def scope_of(conn: Connection, device: Device, now: int) -> Scope:
     """The buckets that a device reads now: its areas, reference data, and its own records without an area."""
-    areas = sorted({grant.area for grant in active(people.grants_of(conn, device.person), now)})
-    return Scope(["ref:", *(f"area:{area}" for area in areas)], [f"home:{device.id}"])
+    walls = compartment_of(conn, device)
+    running = active(people.grants_of(conn, device.person), now)
+    # A device of the open compartment never looks behind a wall, even where its person may do so at a desk.
+    seen = sorted({(one.compartment or "area", one.area) for one in running if one.compartment in ("", walls)})
+    return Scope(["ref:", *(f"{sort}:{area}" for sort, area in seen)], [f"home:{device.id}"])
 
 
 def active(grants: Iterable[Grant], time: int) -> list[Grant]:
@@ -72,6 +99,13 @@ def grant(conn: Connection, new: Grant) -> None:
     """Give a grant. Raises InvalidField for an unknown role or area, Refused where the person would have two roles."""
     if new.role not in ROLES:
         raise InvalidField(field="role", detail=Label(f"应为 {'、'.join(ROLES)}", f"is one of {', '.join(ROLES)}"))
+    behind = BEHIND.get(new.role, "")
+    if new.compartment and new.compartment not in COMPARTMENTS:
+        detail = Label(f"应为 {'、'.join(COMPARTMENTS)}", f"is one of {', '.join(COMPARTMENTS)}")
+        raise InvalidField(field="compartment", detail=detail)
+    if new.compartment and not behind and new.role not in DESK_ROLES:
+        detail = Label("该角色不能进入密封范围", "this role does not work behind a wall")
+        raise InvalidField(field="compartment", detail=detail)
     if new.area and not (new.area.isdecimal() and new.area.isascii() and len(new.area) <= 12):
         detail = Label("区划代码应为至多 12 位数字", "a division code has up to 12 digits")
         raise InvalidField(field="area", detail=detail)

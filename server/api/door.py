@@ -20,11 +20,13 @@ from marshmallow import Schema, ValidationError
 
 from schemas.labels import Language
 from server.access import signatures
-from server.access.rights import Scope, scope_of
+from server.access.rights import Scope, compartment_of, scope_of
 from server.api import bodies
 from server.errors import language_of
 from server.instance import Instance
+from server.keys import Voice
 from server.storage.people import Device
+from server.uploads import Depot
 from sync.core.errors import DeviceRevoked, DigestMismatch, InvalidField, Malformed, TooLarge
 
 EXTENSION = "patrolbook"
@@ -51,6 +53,18 @@ def scope() -> Scope:
     house = instance()
     with house.database.read() as conn:
         return scope_of(conn, device(), house.now())
+
+
+def voice() -> Voice:
+    """How the server speaks to this device: the log and the chain of its compartment."""
+    house = instance()
+    with house.database.read() as conn:
+        return house.keys.voice(compartment_of(conn, device()))
+
+
+def depot() -> Depot:
+    """Where the blobs of this device are taken in."""
+    return instance().depot(voice().compartment)
 
 
 def language() -> Language:

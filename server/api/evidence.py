@@ -43,7 +43,7 @@ _DECLARATION = wire.BlobDeclaration()
 def announce() -> Response:
     house = door.instance()
     claim = door.checked(_DECLARATION)
-    return door.answer(uploads.announce(house.depot, door.device().id, door.scope(), claim, house.now()))
+    return door.answer(uploads.announce(door.depot(), door.device().id, door.scope(), claim, house.now()))
 
 
 @verb(
@@ -58,7 +58,7 @@ def announce() -> Response:
 )
 @door.signed_stream
 def part(upload: str, number: int) -> Response:
-    depot = door.instance().depot
+    depot = door.depot()
     under_way = uploads.find(depot, door.device().id, upload)
     length = PartPlan(under_way.size, under_way.part_size).part(number).length
     pieces, digest = door.part_body(length)
@@ -77,7 +77,7 @@ def part(upload: str, number: int) -> Response:
 @door.signed(revoked=True)
 def complete(upload: str) -> Response:
     house = door.instance()
-    return door.answer(uploads.complete(house.depot, door.device().id, upload, house.now()))
+    return door.answer(uploads.complete(door.depot(), door.device().id, upload, house.now()))
 
 
 @verb(
@@ -96,7 +96,7 @@ def complete(upload: str) -> Response:
 def fetch(name: str) -> Response:
     house = door.instance()
     if name.startswith(uploads.PREFIX):
-        return door.answer(uploads.progress(house.depot, door.device().id, name))
+        return door.answer(uploads.progress(door.depot(), door.device().id, name))
     if door.device().revoked is not None:
         raise DeviceRevoked()
     path = house.files.path(name)

@@ -53,7 +53,7 @@ def push() -> Response:
             house.database,
             house.registry,
             house.projections,
-            house.keys,
+            door.voice(),
             epoch=house.epoch,
             device=device.id,
             public_key=device.key,
@@ -84,7 +84,7 @@ def pull() -> Response:
     # a problem half-way still gets its own status.
     page = outflow.pull(
         house.database,
-        house.keys,
+        door.voice(),
         epoch=house.epoch,
         prefixes=scope.prefixes,
         exact=scope.exact,
@@ -138,8 +138,9 @@ def have() -> Response:
     ids = asked.get("ids") if isinstance(asked, dict) else None
     if not isinstance(ids, list) or len(ids) > MOST_IDS or not all(type(id) is str for id in ids):
         raise InvalidField(field="ids", detail=f"is a list of at most {MOST_IDS} change ids")
+    log = door.voice().compartment
     with door.instance().database.read() as conn:
-        return door.answer({"lacking": journal.lacking(conn, ids)})
+        return door.answer({"lacking": journal.lacking(conn, ids, log)})
 
 
 def _pull_request(wanted: Any, most: int) -> dict[str, Any]:

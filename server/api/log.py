@@ -1,4 +1,4 @@
-"""The transparency log: its newest checkpoint and its proofs. They hold hashes only, so every device may ask."""
+"""The transparency log of the device's compartment: its newest checkpoint and its proofs. They hold hashes only."""
 
 from __future__ import annotations
 
@@ -32,8 +32,9 @@ _SIZE = {"type": "integer", "minimum": 0}
 @door.signed(revoked=True)
 def checkpoint() -> Response:
     house = door.instance()
+    voice = door.voice()
     with house.database.read() as conn:
-        note = merkle.checkpoint(conn, house.keys.origin, house.keys.log_seed, house.now())
+        note = merkle.checkpoint(conn, voice, house.now())
     return Response(note, content_type=NOTE)
 
 
@@ -50,8 +51,9 @@ def checkpoint() -> Response:
 def inclusion() -> Response:
     wanted = door.checked(_INCLUSION)
     size = wanted["size"]
+    log = door.voice().compartment
     with door.instance().database.read() as conn:
-        proofs = {str(leaf): _base64(merkle.inclusion(conn, leaf, size)) for leaf in wanted["leaves"]}
+        proofs = {str(leaf): _base64(merkle.inclusion(conn, log, leaf, size)) for leaf in wanted["leaves"]}
     return door.answer({"size": size, "proofs": proofs})
 
 
@@ -64,8 +66,9 @@ def inclusion() -> Response:
 @door.signed(revoked=True)
 def consistency() -> Response:
     wanted = door.checked_value(_CONSISTENCY, request.args.to_dict())
+    log = door.voice().compartment
     with door.instance().database.read() as conn:
-        return door.answer({"proof": _base64(merkle.consistency(conn, wanted["old"], wanted["new"]))})
+        return door.answer({"proof": _base64(merkle.consistency(conn, log, wanted["old"], wanted["new"]))})
 
 
 def _base64(proof: list[bytes]) -> list[str]:

@@ -12,6 +12,7 @@ from schemas import wire
 from server.access import enrolment
 from server.api import bodies, door
 from server.api.description import BASE, verb
+from server.keys import Voice
 from server.storage import people
 from sync.core.errors import BadSignature, CodeNotValid, InvalidField, Refused, ReplicaForked
 
@@ -41,7 +42,7 @@ def capabilities() -> Response:
             "blob_bytes": settings.blob_bytes,
         },
         "schemas": {schema.kind: schema.version for schema in house.registry},
-        "log": _log(),
+        "logs": [_log(one) for one in house.keys.voices.values()],
     })  # fmt: skip
 
 
@@ -65,7 +66,7 @@ def enrol() -> Response:
         "person": {"id": person.id, "name": person.name, "role": person.role},
         "grants": [_grant(one) for one in enrolled.grants],
         "epoch": house.epoch,
-        "log": _log(),
+        "log": _log(house.keys.voice(enrolled.compartment)),
         "time": house.now(),
     })  # fmt: skip
 
@@ -92,9 +93,8 @@ def replicas() -> Response:
     return door.answer({"replica": replica})
 
 
-def _log() -> dict[str, str]:
-    keys = door.instance().keys
-    return {"origin": keys.origin, "key": b64encode(keys.log_public).decode()}
+def _log(voice: Voice) -> dict[str, str]:
+    return {"origin": voice.origin, "key": b64encode(voice.log_public).decode()}
 
 
 def _grant(grant: people.Grant) -> dict[str, Any]:

@@ -158,7 +158,7 @@ def rebuild(run: Run) -> None:
 )
 def tidy(run: Run) -> None:
     house = run.house
-    dropped = uploads.expire(house.depot, house.now())
+    dropped = uploads.expire(house.depot(""), house.now())
     with house.database.write() as conn:
         removals = states.forget_removals(conn, house.now() - REMOVALS_KEPT_MS)
     run.say(

@@ -97,8 +97,7 @@ class Run:
     def rights_of(self, person: Person) -> Rights:
         """What the person may do now."""
         with self.house.database.read() as conn:
-            running = rights.active(people.grants_of(conn, person.id), self.house.now())
-        return Rights(running[0].role if running else person.role, tuple(one.area for one in running))
+            return rights.rights_of(people.grants_of(conn, person.id), person.role, self.house.now())
 
 
 # --- Help in two languages --------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import click
 import segno
 
+from schemas.base import COMPARTMENTS
 from schemas.labels import Label
 from server import decisions
 from server.access import enrolment, rights
@@ -26,6 +27,7 @@ for group in (PEOPLE, DEVICES, GRANTS, OFFICERS):
     main.add_command(group)
 
 ROLE = click.Choice(list(ROLES))
+WALLS = {"": Label("", ""), "sealed": Label("（密封）", "(sealed)")}
 _ID, _PERSON, _ROLE, _AREA = Label("编号", "id"), Label("人员", "person"), Label("角色", "role"), Label("区划", "area")
 
 
@@ -52,7 +54,9 @@ def add(run: Run, name: str, role: str, areas: tuple[str, ...]) -> None:
     with house.database.write() as conn:
         people.add_person(conn, person)
         for area in areas:
-            rights.grant(conn, Grant(house.keys.new_id(now), person.id, area, role, now, None))
+            # Whoever works behind a wall also reads the register in front of it, and writes nothing there.
+            for compartment in {"", rights.BEHIND.get(role, "")}:
+                rights.grant(conn, Grant(house.keys.new_id(now), person.id, area, role, now, None, compartment))
     run.say(Label(f"已登记 {person.name}：{person.id}", f"Added {person.name}: {person.id}"))
 
 
@@ -140,6 +144,7 @@ def invite(run: Run, person: str, hours: float, url: str, no_qr: bool) -> None:
     house = run.house
     with house.database.read() as conn:
         who = rights.the_person(conn, person)
+    voice = house.keys.voice(rights.BEHIND.get(who.role, ""))
     now = house.now()
     lifetime = int(hours * 3_600_000)
     code = enrolment.invite(house.database, house.keys, who.id, now, lifetime)
@@ -147,9 +152,9 @@ def invite(run: Run, person: str, hours: float, url: str, no_qr: bool) -> None:
     run.say(Label(f"{who.name} 的登记码：", f"Enrolment code for {who.name}:"))
     run.say(Label(f"    {code}", f"    {code}"), "bold")
     run.say(Label(f"有效至 {until}，只能用一次，不会再显示。", f"Good until {until}, once; it is not shown again."))
-    run.say(Label(f"公钥指纹：{house.keys.fingerprint}", f"Fingerprint of the log's key: {house.keys.fingerprint}"))
+    run.say(Label(f"公钥指纹：{voice.fingerprint}", f"Fingerprint of the log's key: {voice.fingerprint}"))
     if not no_qr:
-        asked = {"url": url, "code": code, "log": house.keys.fingerprint.replace(" ", "")}
+        asked = {"url": url, "code": code, "log": voice.fingerprint.replace(" ", "")}
         segno.make(f"patrolbook:enrol?{urlencode(asked)}", error="m").terminal(compact=True)
 
 
@@ -187,13 +192,27 @@ def revoke(run: Run, device: str, reason: str) -> None:
 @click.argument("area")
 @option("--role", type=ROLE, about=Label("角色，默认为此人的角色", "Role; the person's own if left out"))
 @option(
+    "--compartment",
+    type=click.Choice(["open", *COMPARTMENTS]),
+    about=Label(
+        "密封范围；默认按角色：暗访组为密封，其余为公开",
+        "Behind which wall; by role if left out: sealed for an undercover team, open for others",
+    ),
+)
+@option(
     "--since", type=click.DateTime(["%Y-%m-%d"]), about=Label("从哪天起，默认现在", "From which day; now if left out")
 )
 @option(
     "--until", type=click.DateTime(["%Y-%m-%d"]), about=Label("到哪天为止（不含）", "Until which day (not included)")
 )
 def add_grant(
-    run: Run, person: str, area: str, role: str | None, since: datetime | None, until: datetime | None
+    run: Run,
+    person: str,
+    area: str,
+    role: str | None,
+    compartment: str | None,
+    since: datetime | None,
+    until: datetime | None,
 ) -> None:
     house = run.house
     with house.database.write() as conn:
@@ -205,6 +224,7 @@ def add_grant(
             role or who.role,
             _ms(since) if since else house.now(),
             _ms(until) if until else None,
+            rights.BEHIND.get(role or who.role, "") if compartment is None else compartment.removeprefix("open"),
         )
         rights.grant(conn, new)
     run.say(
@@ -246,7 +266,8 @@ def remove_grant(run: Run, grant: str) -> None:
 
 
 def _area(run: Run, grant: Grant) -> str:
-    return grant.area or run.text(Label("全部", "everywhere"))
+    area = grant.area or run.text(Label("全部", "everywhere"))
+    return f"{area} {run.text(WALLS[grant.compartment])}".strip()
 
 
 def _ms(day: datetime) -> int:

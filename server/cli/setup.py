@@ -45,8 +45,8 @@ def init(run: Run, name: str, area: str, admin: str, origin: str | None) -> None
     record, values = template()
     decisions.write(house.desk, "checklist", record, values, by=[person.id], rights=Rights("admin", ("",)))
     run.say(Label(f"已在 {run.settings.data} 建立服务器", f"A server is set up in {run.settings.data}"), "bold green")
-    run.say(Label(f"日志：{house.keys.origin}", f"Log: {house.keys.origin}"))
-    run.say(Label(f"公钥指纹：{house.keys.fingerprint}", f"Fingerprint of its key: {house.keys.fingerprint}"))
+    run.say(Label(f"日志：{house.keys.open.origin}", f"Log: {house.keys.open.origin}"))
+    run.say(Label(f"公钥指纹：{house.keys.open.fingerprint}", f"Fingerprint of its key: {house.keys.open.fingerprint}"))
     run.say(Label(f"管理员：{admin}（{person.id}）", f"Administrator: {admin} ({person.id})"))
     run.say(library().notice, "yellow")
     run.say(

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, or_, select, update
 from server.storage.database import Bulk
 from server.storage.tables import aliases, buckets, states
 from server.storage.tables_access import blob_mentions, blobs, uploads
+from server.storage.tables_access import holdings as holdings_
 from sync.core.change import Change
 
 MANY = 500  # values in one IN list
@@ -18,13 +19,20 @@ _write_mentions = Bulk(blob_mentions, ("sha256", "record", "device"), ignore=Tru
 
 
 class Blob(NamedTuple):
-    """Bytes that the server holds. `act` is the log's statement about them, at position `leaf`."""
+    """Bytes that the server holds."""
 
     sha256: str
     size: int
     mime: str
     role: str
     held: int
+
+
+class Holding(NamedTuple):
+    """What a compartment's log says about a blob: the act, and its position in that log."""
+
+    sha256: str
+    log: str
     act: bytes
     leaf: int
 
@@ -54,6 +62,22 @@ def get(conn: Connection, sha256: str) -> Blob | None:
 
 def hold(conn: Connection, blob: Blob) -> None:
     conn.execute(blobs.insert().values(blob._asdict()))
+
+
+def holding(conn: Connection, sha256: str, log: str) -> Holding | None:
+    """What this log says about a blob; None where it says nothing, whoever else may have sent it."""
+    row = conn.execute(select(holdings_).where(holdings_.c.sha256 == sha256, holdings_.c.log == log)).first()
+    return Holding(*row) if row else None
+
+
+def holdings(conn: Connection, sha256: str) -> list[Holding]:
+    """What all logs say about a blob."""
+    wanted = select(holdings_).where(holdings_.c.sha256 == sha256).order_by(holdings_.c.log)
+    return [Holding(*row) for row in conn.execute(wanted)]
+
+
+def note_holding(conn: Connection, holding: Holding) -> None:
+    conn.execute(holdings_.insert().values(holding._asdict()))
 
 
 def missing(conn: Connection, digests: Collection[str]) -> set[str]:

@@ -43,15 +43,15 @@ def integrity(conn: Connection) -> list[str]:
 def chains(conn: Connection) -> Iterator[Link]:
     """Every change, by replica and number."""
     columns = [changes.c[name] for name in Link._fields]
-    wanted = select(*columns).order_by(changes.c.replica, changes.c.n, changes.c.leaf)
+    wanted = select(*columns).order_by(changes.c.replica, changes.c.n, changes.c.log, changes.c.leaf)
     for row in _streamed(conn).execute(wanted):
         yield Link(*row)
 
 
-def leaves(conn: Connection) -> Iterator[Leaf]:
+def leaves(conn: Connection, log: str) -> Iterator[Leaf]:
     """Every change and every act, by position in the log."""
-    of_changes = select(changes.c.leaf, changes.c.id, changes.c.hash, changes.c.content)
-    of_acts = select(acts.c.leaf, acts.c.bytes)
+    of_changes = select(changes.c.leaf, changes.c.id, changes.c.hash, changes.c.content).where(changes.c.log == log)
+    of_acts = select(acts.c.leaf, acts.c.bytes).where(acts.c.log == log)
     made = (Leaf(row[0], "", None, bytes(row[1])) for row in _streamed(conn).execute(of_acts.order_by(acts.c.leaf)))
     act = next(made, None)
     for row in _streamed(conn).execute(of_changes.order_by(changes.c.leaf)):
@@ -64,9 +64,10 @@ def leaves(conn: Connection) -> Iterator[Leaf]:
         act = next(made, None)
 
 
-def notes(conn: Connection) -> Iterator[tuple[int, str]]:
+def notes(conn: Connection, log: str) -> Iterator[tuple[int, str]]:
     """(size, signed note) of every checkpoint that was made, by size."""
-    for row in _streamed(conn).execute(select(checkpoints.c.size, checkpoints.c.note).order_by(checkpoints.c.size)):
+    wanted = select(checkpoints.c.size, checkpoints.c.note).where(checkpoints.c.log == log)
+    for row in _streamed(conn).execute(wanted.order_by(checkpoints.c.size)):
         yield row[0], row[1]
 
 

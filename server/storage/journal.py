@@ -13,6 +13,7 @@ from sync.core.change import Change
 from sync.core.fold import Entry, Status
 
 COLUMNS = (
+    "log",
     "leaf",
     "id",
     "hash",
@@ -52,6 +53,7 @@ class Kept(NamedTuple):
     status: Status
     reason: str
     field: str
+    log: str
     leaf: int
 
 
@@ -134,9 +136,9 @@ def set_aliases(conn: Connection, members: Collection[str], root_of: dict[str, s
     _write_aliases(conn, [(member, root) for member, root in sorted(root_of.items()) if member != root])
 
 
-def lacking(conn: Connection, ids: Sequence[str]) -> list[str]:
-    """Of these change ids, those that the log does not hold, in the order asked."""
-    held = set(known(conn, ids))
+def lacking(conn: Connection, ids: Sequence[str], log: str) -> list[str]:
+    """Of these change ids, those that this log does not hold, in the order asked."""
+    held = {id for id, kept in known(conn, ids).items() if kept.log == log}
     return [id for id in ids if id not in held]
 
 
@@ -145,7 +147,7 @@ def history(conn: Connection, records: Collection[str]) -> list[tuple[Change, Ke
     wanted = select(changes.c.content, changes.c.received, *_KEPT).where(changes.c.record.in_(list(records)))
     return [
         (Change.stored(bytes(row[0])), Kept(*row[2:]), row[1])
-        for row in conn.execute(wanted.order_by(changes.c.leaf))
+        for row in conn.execute(wanted.order_by(changes.c.log, changes.c.leaf))
         if row.reason != "not-a-change"
     ]
 
@@ -164,7 +166,7 @@ def waiting(conn: Connection, status: str | None = None) -> list[tuple[Kept, byt
     """(what was done, content, received ms) of every change that was not accepted, oldest first."""
     wanted = select(*_KEPT, changes.c.content, changes.c.received)
     wanted = wanted.where(changes.c.status == status) if status else wanted.where(changes.c.status != "accepted")
-    rows = conn.execute(wanted.order_by(changes.c.leaf))
+    rows = conn.execute(wanted.order_by(changes.c.received, changes.c.log, changes.c.leaf))
     return [(Kept(*row[: len(_KEPT)]), bytes(row.content), row.received) for row in rows]
 
 

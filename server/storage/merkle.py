@@ -1,4 +1,7 @@
-"""The Merkle log (RFC 9162) in tables: appending leaves, proofs, signed checkpoints."""
+"""The Merkle logs (RFC 9162) in tables: appending leaves, proofs, signed checkpoints.
+
+Every compartment has a log of its own (`log` is the compartment's name, empty for the open one).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, func, select
 
+from server.keys import Voice
 from server.storage.database import Bulk
 from server.storage.tables import acts, checkpoints, meta, tiles
 from sync.core.log import Tree, frontier_root, leaf_hash
@@ -16,30 +20,30 @@ ACT_TAG = b"patrolbook/act/v1\0"
 SIZE = "log_size"
 
 
-_write_tiles = Bulk(tiles, ("level", "position", "hashes"), conflict=("level", "position"))
+_write_tiles = Bulk(tiles, ("log", "level", "position", "hashes"), conflict=("log", "level", "position"))
 _write_meta = Bulk(meta, ("key", "value"), conflict=("key",))
-_write_acts = Bulk(acts, ("leaf", "bytes"))
-_write_checkpoints = Bulk(checkpoints, ("size", "note", "made"), conflict=("size",))
+_write_acts = Bulk(acts, ("log", "leaf", "bytes"))
+_write_checkpoints = Bulk(checkpoints, ("log", "size", "note", "made"), conflict=("log", "size"))
 
 
-def size(conn: Connection) -> int:
+def size(conn: Connection, log: str) -> int:
     """The number of leaves."""
-    return int(conn.scalar(select(meta.c.value).where(meta.c.key == SIZE)) or 0)
+    return int(conn.scalar(select(meta.c.value).where(meta.c.key == _size_key(log))) or 0)
 
 
-def append(conn: Connection, data: Sequence[bytes]) -> int:
+def append(conn: Connection, log: str, data: Sequence[bytes]) -> int:
     """Append the leaf data in order; returns the position of the first. The caller holds the write transaction."""
-    before = size(conn)
-    written = _tree(conn, before).append([leaf_hash(one) for one in data])
-    _write_tiles(conn, [(level, position, hashes) for (level, position), hashes in written.items()])
-    _write_meta(conn, [(SIZE, str(before + len(data)))])
+    before = size(conn, log)
+    written = _tree(conn, log, before).append([leaf_hash(one) for one in data])
+    _write_tiles(conn, [(log, level, position, hashes) for (level, position), hashes in written.items()])
+    _write_meta(conn, [(_size_key(log), str(before + len(data)))])
     return before
 
 
-def append_act(conn: Connection, act: bytes) -> int:
+def append_act(conn: Connection, log: str, act: bytes) -> int:
     """Append one act of the server (canonical JSON bytes); returns its position."""
-    leaf = append(conn, [act_leaf(act)])
-    _write_acts(conn, [(leaf, act)])
+    leaf = append(conn, log, [act_leaf(act)])
+    _write_acts(conn, [(log, leaf, act)])
     return leaf
 
 
@@ -48,57 +52,63 @@ def act_leaf(act: bytes) -> bytes:
     return hashlib.sha256(ACT_TAG + act).digest()
 
 
-def root(conn: Connection, at: int | None = None) -> bytes:
+def root(conn: Connection, log: str, at: int | None = None) -> bytes:
     """The root of the first `at` leaves, of all without it."""
-    held = size(conn)
-    tree = _tree(conn, held)
+    held = size(conn, log)
+    tree = _tree(conn, log, held)
     if at is None or at == held:
         return tree.root()
     return frontier_root(tree.frontier(at))
 
 
-def frontier(conn: Connection, at: int) -> list[bytes]:
-    return _tree(conn, size(conn)).frontier(at)
+def frontier(conn: Connection, log: str, at: int) -> list[bytes]:
+    return _tree(conn, log, size(conn, log)).frontier(at)
 
 
-def inclusion(conn: Connection, leaf: int, at: int) -> list[bytes]:
+def inclusion(conn: Connection, log: str, leaf: int, at: int) -> list[bytes]:
     """The proof that a leaf is in the tree of the first `at` leaves. Raises NotFound outside the tree."""
-    return _tree(conn, size(conn)).inclusion(leaf, at)
+    return _tree(conn, log, size(conn, log)).inclusion(leaf, at)
 
 
-def consistency(conn: Connection, old: int, new: int) -> list[bytes]:
+def consistency(conn: Connection, log: str, old: int, new: int) -> list[bytes]:
     """The proof that the tree of `new` leaves extends the tree of `old`. Raises NotFound outside the tree."""
-    return _tree(conn, size(conn)).consistency(old, new)
+    return _tree(conn, log, size(conn, log)).consistency(old, new)
 
 
-def checkpoint(conn: Connection, origin: str, seed: bytes, now: int) -> str:
+def checkpoint(conn: Connection, voice: Voice, now: int) -> str:
     """The signed note for the whole log as it stands; signed once per size and kept."""
-    held = size(conn)
-    kept = conn.scalar(select(checkpoints.c.note).where(checkpoints.c.size == held))
+    log = voice.compartment
+    held = size(conn, log)
+    kept = conn.scalar(select(checkpoints.c.note).where(checkpoints.c.log == log, checkpoints.c.size == held))
     if kept is not None:
         return str(kept)
-    note = sign_note(checkpoint_body(Checkpoint(origin, held, root(conn))), origin, seed)
+    note = sign_note(checkpoint_body(Checkpoint(voice.origin, held, root(conn, log))), voice.origin, voice.log_seed)
     if conn.get_execution_options().get("writing"):
-        _write_checkpoints(conn, [(held, note, now)])
+        _write_checkpoints(conn, [(log, held, note, now)])
     return note
 
 
-def act_bytes(conn: Connection, leaf: int) -> bytes | None:
-    found = conn.scalar(select(acts.c.bytes).where(acts.c.leaf == leaf))
+def act_bytes(conn: Connection, log: str, leaf: int) -> bytes | None:
+    found = conn.scalar(select(acts.c.bytes).where(acts.c.log == log, acts.c.leaf == leaf))
     return bytes(found) if found is not None else None
 
 
-def count_acts(conn: Connection) -> int:
-    return int(conn.scalar(select(func.count()).select_from(acts)) or 0)
+def count_acts(conn: Connection, log: str) -> int:
+    return int(conn.scalar(select(func.count()).select_from(acts).where(acts.c.log == log)) or 0)
 
 
-def _tree(conn: Connection, held: int) -> Tree:
+def _size_key(log: str) -> str:
+    return f"{SIZE}/{log}" if log else SIZE
+
+
+def _tree(conn: Connection, log: str, held: int) -> Tree:
     cached: dict[tuple[int, int], bytes] = {}
 
     def read(level: int, position: int) -> bytes:
         key = (level, position)
         if key not in cached:
-            found = conn.scalar(select(tiles.c.hashes).where(tiles.c.level == level, tiles.c.position == position))
+            place = (tiles.c.log == log) & (tiles.c.level == level) & (tiles.c.position == position)
+            found = conn.scalar(select(tiles.c.hashes).where(place))
             cached[key] = bytes(found or b"")
         return cached[key]
 

@@ -21,7 +21,10 @@ class Person(NamedTuple):
 
 
 class Grant(NamedTuple):
-    """A role in every division whose code begins with `area`; `until` None is until further notice."""
+    """A role in every division whose code begins with `area`, there behind the wall `compartment` where it names one.
+
+    `until` None is until further notice.
+    """
 
     id: str
     person: str
@@ -29,6 +32,7 @@ class Grant(NamedTuple):
     role: str
     since: int
     until: int | None
+    compartment: str = ""
 
 
 class Device(NamedTuple):
@@ -42,6 +46,9 @@ class Device(NamedTuple):
     enrolled: int
     revoked: int | None
     revoked_reason: str
+
+
+_GRANT = [grants.c[name] for name in Grant._fields]
 
 
 class Code(NamedTuple):
@@ -82,13 +89,13 @@ def add_grant(conn: Connection, grant: Grant) -> None:
 
 def grants_of(conn: Connection, person: str) -> list[Grant]:
     """Every grant that a person ever had, oldest first."""
-    wanted = select(grants).where(grants.c.person == person).order_by(grants.c.since, grants.c.id)
+    wanted = select(*_GRANT).where(grants.c.person == person).order_by(grants.c.since, grants.c.id)
     return [Grant(*row) for row in conn.execute(wanted)]
 
 
 def every_grant(conn: Connection) -> list[tuple[Grant, str]]:
     """(grant, name of the person), by person."""
-    wanted = select(*grants.c, people.c.name).join(people, people.c.id == grants.c.person)
+    wanted = select(*_GRANT, people.c.name).join(people, people.c.id == grants.c.person)
     rows = conn.execute(wanted.order_by(people.c.added, people.c.id, grants.c.since, grants.c.id))
     return [(Grant(*row[:-1]), row[-1]) for row in rows]
 

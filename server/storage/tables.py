@@ -8,7 +8,7 @@ blobs are in `tables_access.py`; all share one `metadata`.
     buckets     one dense counter per scope; `head` is raised as the last write of a transaction
     feed        the latest position of each record in its bucket; `gone` says why one left
     conflicts   work for people; a projection that can be rebuilt
-    tiles, acts the Merkle log: 256 hashes a tile, and the server's own leaves
+    tiles, acts the Merkle logs, one for each compartment: 256 hashes a tile, and the server's own leaves
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ meta = Table("meta", metadata, Column("key", Text, primary_key=True), Column("va
 changes = Table(
     "changes",
     metadata,
-    Column("leaf", Big, primary_key=True, autoincrement=False),  # position in the Merkle log
+    Column("log", Text, nullable=False),  # the compartment whose log it is a leaf of; empty: the open one
+    Column("leaf", Big, nullable=False),  # position in that log
     Column("id", Text, nullable=False),
     Column("hash", LargeBinary, nullable=False),
     Column("replica", Text, nullable=False),
@@ -54,6 +55,7 @@ changes = Table(
     Column("role", Text, nullable=False),
     Column("stamp", Text, nullable=False),  # effective clock stamp where the change's own runs ahead, else empty
     Column("received", Big, nullable=False),  # server milliseconds
+    PrimaryKeyConstraint("log", "leaf"),
     UniqueConstraint("id"),
     Index("changes_by_replica", "replica", "n"),
     Index("changes_by_record", "record"),
@@ -138,23 +140,28 @@ conflicts = Table(
 tiles = Table(
     "tiles",
     metadata,
+    Column("log", Text, nullable=False),
     Column("level", Integer, nullable=False),
     Column("position", Big, nullable=False),
     Column("hashes", LargeBinary, nullable=False),
-    PrimaryKeyConstraint("level", "position"),
+    PrimaryKeyConstraint("log", "level", "position"),
 )
 
 acts = Table(
     "acts",
     metadata,
-    Column("leaf", Big, primary_key=True, autoincrement=False),
+    Column("log", Text, nullable=False),
+    Column("leaf", Big, nullable=False),
     Column("bytes", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("log", "leaf"),
 )
 
 checkpoints = Table(
     "checkpoints",
     metadata,
-    Column("size", Big, primary_key=True, autoincrement=False),
+    Column("log", Text, nullable=False),
+    Column("size", Big, nullable=False),
     Column("note", Text, nullable=False),
     Column("made", Big, nullable=False),
+    PrimaryKeyConstraint("log", "size"),
 )

@@ -3,7 +3,8 @@
     people, grants      who may do what, where, from when to when
     devices, replicas   enrolled tablets, and the database incarnations that each has had
     enrolment_codes     one-time codes, known only by a keyed hash
-    blobs               bytes that the server holds and has hashed, with the act by which the log says so
+    blobs               bytes that the server holds and has hashed
+    holdings            the act by which a compartment's log says that a blob is held
     blob_mentions       which records name a blob: who may fetch it, and whether an unfinished upload is still wanted
     uploads             blobs on their way; which parts are there is told by the files alone
 
@@ -32,6 +33,7 @@ grants = Table(
     Column("person", Text, ForeignKey("people.id"), nullable=False),
     Column("area", Text, nullable=False),  # prefix of a division code; empty is everywhere
     Column("role", Text, nullable=False),
+    Column("compartment", Text, nullable=False),  # the wall that it leads behind; empty: none
     Column("since", Big, nullable=False),
     Column("until", Big),  # NULL: until further notice
     Index("grants_by_person", "person"),
@@ -78,8 +80,16 @@ blobs = Table(
     Column("mime", Text, nullable=False),
     Column("role", Text, nullable=False),
     Column("held", Big, nullable=False),
+)
+
+holdings = Table(
+    "holdings",
+    metadata,
+    Column("sha256", Text, ForeignKey("blobs.sha256"), nullable=False),
+    Column("log", Text, nullable=False),
     Column("act", LargeBinary, nullable=False),
     Column("leaf", Big, nullable=False),
+    PrimaryKeyConstraint("sha256", "log"),
 )
 
 blob_mentions = Table(
@@ -109,5 +119,5 @@ uploads = Table(
 )
 
 __all__ = [
-    "blob_mentions", "blobs", "devices", "enrolment_codes", "grants", "metadata", "people", "replicas", "uploads",
+    "blob_mentions", "blobs", "devices", "enrolment_codes", "grants", "holdings", "metadata", "people", "replicas", "uploads",
 ]  # fmt: skip

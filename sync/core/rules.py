@@ -21,15 +21,21 @@ SYSTEM = "system"
 
 
 class Rights(NamedTuple):
-    """What the author could do when the change was made."""
+    """What the author could do when the change was made.
+
+    areas   division code prefixes; "" is everywhere
+    within  compartment → the same for what lies behind that wall
+    """
 
     role: str
-    areas: tuple[str, ...]  # division code prefixes; "" is everywhere
+    areas: tuple[str, ...]
     revoked: bool = False
     deciding: bool = False  # at a desk, where a decision is made on what a person was shown; never on a tablet
+    within: Mapping[str, tuple[str, ...]] = {}
 
-    def covers(self, area: str) -> bool:
-        return any(area.startswith(prefix) for prefix in self.areas)
+    def covers(self, area: str, compartment: str = "") -> bool:
+        prefixes = self.within.get(compartment, ()) if compartment else self.areas
+        return any(area.startswith(prefix) for prefix in prefixes)
 
 
 class Disposition(NamedTuple):
@@ -154,8 +160,10 @@ def _permission(
     for path, choice in schema.plan().chosen:
         if path in change.set and not choice.open_to(rights.role, change.value(path)):
             return _park("not-permitted", path, Label("该角色不能选这一项", "this role may not choose this option"))
+    if schema.compartment and not rights.within.get(schema.compartment):
+        return _park("scope", "", Label("不在授权范围内", "outside the grant"))
     for area in [*_areas(change, schema, state), *(a for one in others for a in _areas_of(one, schema))]:
-        if not rights.covers(area):
+        if not rights.covers(area, schema.compartment):
             return _park(
                 "scope", schema.area_field or "", Label(f"不在授权区划内：{area}", f"outside the granted area: {area}")
             )

@@ -118,7 +118,7 @@ def test_hello_names_the_epoch_the_time_and_the_log(writer: Writer) -> None:
     keys = writer.server.instance.keys
     assert hello.epoch == writer.server.instance.epoch
     assert abs(hello.time_ms - writer.server.clock()) < 60_000
-    assert hello.log == (keys.origin, keys.log_public) == writer.enrolled.log
+    assert hello.logs[0] == (keys.open.origin, keys.open.log_public) == writer.enrolled.log
     assert hello.limits.push_changes > 1 and hello.schemas["institution"] >= 1
 
 

@@ -37,7 +37,7 @@ LIMITS = {
 EXAMPLES: dict[type[marshmallow.Schema], dict[str, Any]] = {
     wire.Capabilities: {
         "api": 1, "epoch": "e-1", "time": 1795300000000, "encodings": ["zstd", "gzip"],
-        "limits": LIMITS, "schemas": {"inspection": 1}, "log": LOG,
+        "limits": LIMITS, "schemas": {"inspection": 1}, "logs": [LOG],
     },
     wire.EnrolRequest: {"code": "K7QM-2XHD", "key": b64(32), "name": "一号平板", "model": "X", "proof": b64(64)},
     wire.EnrolAnswer: {

@@ -237,7 +237,7 @@ def test_another_tablets_replica_is_a_clone(server: TestServer, device: TestDevi
 
 
 def test_a_tablet_cannot_take_the_servers_name(server: TestServer, device: TestDevice) -> None:
-    problem(device.post("/replicas", {"replica": server.instance.keys.replica}), 400, "invalid-field")
+    problem(device.post("/replicas", {"replica": server.instance.keys.open.replica}), 400, "invalid-field")
 
 
 def test_a_pull_from_another_epoch_is_told_the_right_one(server: TestServer, device: TestDevice) -> None:

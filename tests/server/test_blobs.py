@@ -66,7 +66,7 @@ def send(device: TestDevice, upload: str, content: bytes, numbers: list[int]) ->
 def check(server: TestServer, receipt: dict[str, Any], content: bytes) -> None:
     """A receipt holds: its act names the digest, is in the log, and the log's key signed the checkpoint."""
     keys = server.instance.keys
-    note = open_note(receipt["checkpoint"], [Verifier(keys.origin, keys.log_public)])
+    note = open_note(receipt["checkpoint"], [Verifier(keys.open.origin, keys.open.log_public)])
     leaf = leaf_hash(merkle.act_leaf(receipt["act"].encode()))
     proof = [b64decode(one) for one in receipt["proof"]]
     assert verify_inclusion(leaf, receipt["leaf"], note.checkpoint.size, proof, note.checkpoint.root)
@@ -172,7 +172,7 @@ def test_completing_again_gives_the_receipt_again(server: TestServer, device: Te
     assert first["receipt"]["act"] == second["receipt"]["act"]
     check(server, second["receipt"], content)
     with server.instance.database.read() as conn:
-        assert merkle.size(conn) == 1
+        assert merkle.size(conn, "") == 1
 
 
 def test_a_part_that_comes_late_is_compared_with_the_blob(device: TestDevice) -> None:
@@ -248,7 +248,7 @@ def test_a_crash_at_any_step_loses_nothing(
     check(server, done["receipt"], content)
     assert server.instance.files.path(done["sha256"]).read_bytes() == content
     with server.instance.database.read() as conn:
-        assert merkle.size(conn) == 1
+        assert merkle.size(conn, "") == 1
 
 
 def crash_at(patch: pytest.MonkeyPatch, name: str, when: str) -> None:
@@ -329,8 +329,8 @@ def test_an_upload_that_nobody_goes_on_with_expires(server: TestServer, device: 
     upload = begin(device, content)["upload"]
     send(device, upload, content, [1])
     now = server.clock()
-    assert uploads.expire(server.instance.depot, now + 29 * 86_400_000) == []
-    assert uploads.expire(server.instance.depot, now + 31 * 86_400_000) == [upload]
+    assert uploads.expire(server.instance.depot(""), now + 29 * 86_400_000) == []
+    assert uploads.expire(server.instance.depot(""), now + 31 * 86_400_000) == [upload]
     assert files_below(server.instance.settings.uploads) == []
     assert device.get(f"/blobs/{upload}").status_code == 404
 
@@ -340,7 +340,7 @@ def test_an_upload_that_a_change_names_is_kept(server: TestServer, device: TestD
     upload = begin(device, content)["upload"]
     send(device, upload, content, [1])
     mention(server, sha256(content).hexdigest(), "r-1")
-    assert uploads.expire(server.instance.depot, server.clock() + 400 * 86_400_000) == []
+    assert uploads.expire(server.instance.depot(""), server.clock() + 400 * 86_400_000) == []
 
 
 def test_what_a_crash_left_behind_is_swept(server: TestServer, device: TestDevice) -> None:
@@ -350,7 +350,7 @@ def test_what_a_crash_left_behind_is_swept(server: TestServer, device: TestDevic
     orphan = server.instance.settings.uploads / "u-orphan"
     orphan.mkdir(parents=True)
     age(server.instance.settings.blobs, 2)
-    uploads.expire(server.instance.depot, server.clock())
+    uploads.expire(server.instance.depot(""), server.clock())
     assert not left.exists() and not orphan.exists()
     assert len(files_below(server.instance.settings.blobs)) == 1
 
@@ -458,8 +458,8 @@ def test_a_courier_brings_a_blob_in_one_piece(server: TestServer, device: TestDe
     digest = sha256(content).hexdigest()
     house = server.instance
     size = house.files.put(digest, BytesIO(content))
-    uploads.take_whole(house.depot, device.id, digest, size, "image/jpeg", "original", 1)
-    uploads.take_whole(house.depot, device.id, digest, size, "image/jpeg", "original", 2)
+    uploads.take_whole(house.depot(""), device.id, digest, size, "image/jpeg", "original", 1)
+    uploads.take_whole(house.depot(""), device.id, digest, size, "image/jpeg", "original", 2)
     with house.database.read() as conn:
-        assert merkle.size(conn) == 1
+        assert merkle.size(conn, "") == 1
         assert blobs.totals(conn) == (1, 5000)

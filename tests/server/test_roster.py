@@ -183,7 +183,7 @@ def test_an_import_writes_ordinary_changes_that_name_who_did_it(house: Instance,
         state = State.read(stored.bytes)
         ((change, kept, _),) = journal.history(conn, [state.record])
     assert change.by == ["p-1"]
-    assert (kept.status, kept.replica) == ("accepted", house.keys.replica)
+    assert (kept.status, kept.replica) == ("accepted", house.keys.open.replica)
     assert next(iter(state.live["name"].values())) == "启航艺术培训中心"
 
 

@@ -397,7 +397,7 @@ def test_a_push_proves_that_the_log_holds_its_changes(county: County) -> None:
     writer.push(writer.change("v0", {"area": AREA}))
     changes = [writer.change(f"v{i}", {"area": AREA}) for i in range(1, 6)]
     log = county.push(writer.body(changes), signer=writer.signer)["log"]
-    key = Verifier(county.keys.origin, county.keys.log_public)
+    key = Verifier(county.keys.open.origin, county.keys.open.log_public)
     checkpoint = open_note(log["checkpoint"], [key]).checkpoint
     frontier = [base64.b64decode(one) for one in log["frontier"]]
     leaves = [leaf_hash(c.hash) for c in changes]
@@ -412,11 +412,11 @@ def test_every_later_log_extends_every_earlier_one(county: County) -> None:
     for i in range(20):
         writer.push(writer.change(f"v{i}", {"area": AREA}))
         with county.database.read() as conn:
-            roots.append((merkle.size(conn), merkle.root(conn)))
+            roots.append((merkle.size(conn, ""), merkle.root(conn, "")))
     with county.database.read() as conn:
         for size, root in roots[:-1]:
             assert verify_consistency(
-                size, roots[-1][0], root, roots[-1][1], merkle.consistency(conn, size, roots[-1][0])
+                size, roots[-1][0], root, roots[-1][1], merkle.consistency(conn, "", size, roots[-1][0])
             )
 
 

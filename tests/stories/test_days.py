@@ -168,10 +168,10 @@ def test_a_field_of_a_newer_program_survives_an_old_tablet(server: TestServer, t
         from server.sequencer import Sequencer, ServerWriter
 
         house = server.instance
-        newer = ServerWriter(conn, house.keys, house.now()).arrival(
+        newer = ServerWriter(conn, house.keys.open, house.now()).arrival(
             kind="patrol_note", record=record, values={"weather": ("阵雨", [])}, by=["p-9"], schema=99
         )
-        Sequencer(conn, house.registry, house.projections, house.keys, house.now()).apply([newer])
+        Sequencer(conn, house.registry, house.projections, house.keys.open, house.now()).apply([newer])
     round_of(b)
     assert b.view(record).live["weather"] == {newer.change.id: "阵雨"}
     b.write("patrol_note", record, {"seen": "旧程序继续写"})

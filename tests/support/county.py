@@ -79,7 +79,7 @@ class County:
             self.database,
             self.registry,
             self.projections,
-            self.keys,
+            self.keys.open,
             epoch=EPOCH,
             device=device,
             public_key=signer.public_key().public_bytes_raw(),
@@ -99,7 +99,7 @@ class County:
     ) -> list[dict[str, Any]]:
         page = outflow.pull(
             self.database,
-            self.keys,
+            self.keys.open,
             epoch=EPOCH,
             prefixes=list(prefixes),
             exact=[],

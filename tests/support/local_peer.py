@@ -12,10 +12,12 @@ from typing import Any, BinaryIO
 
 from server import imaging, intake, outflow, uploads
 from server.access import enrolment
-from server.access.rights import Scope, rights_at, scope_of
+from server.access.rights import Scope, compartment_of, rights_at, scope_of
 from server.instance import Instance
+from server.keys import Voice
 from server.storage import blobs, journal, merkle, people, snapshots
 from server.storage.people import Device
+from server.uploads import Depot
 from sync.core.errors import DeviceRevoked, NotAuthenticated, NotFound, ReplicaForked
 from sync.peer import (
     Batch,
@@ -49,9 +51,9 @@ class LocalPeer:
     def hello(self) -> Hello:
         house = self.house
         limits = {name: getattr(house.settings, name) for name in Limits._fields if hasattr(house.settings, name)}
-        log = LogKey(house.keys.origin, house.keys.log_public)
+        logs = tuple(LogKey(one.origin, one.log_public) for one in house.keys.voices.values())
         return Hello(
-            house.epoch, house.now(), log, Limits.of(limits), {one.kind: one.version for one in house.registry}
+            house.epoch, house.now(), logs, Limits.of(limits), {one.kind: one.version for one in house.registry}
         )
 
     def enrol(self, code: str, public_key: bytes, name: str, model: str, proof: bytes) -> Enrolment:
@@ -60,7 +62,9 @@ class LocalPeer:
         hello = self.hello()
         person = Person(told.person.id, told.person.name, told.person.role)
         grants = tuple(Grant(one.area, one.role, one.until) for one in told.grants)
-        return Enrolment(told.device.id, person, grants, hello.epoch, hello.log, hello.time_ms)
+        voice = self.house.keys.voice(told.compartment)
+        log = LogKey(voice.origin, voice.log_public)
+        return Enrolment(told.device.id, person, grants, hello.epoch, log, hello.time_ms)
 
     def register(self, replica: str) -> None:
         with self.house.database.write() as conn:
@@ -72,7 +76,7 @@ class LocalPeer:
         with house.database.read() as conn:
             rights = rights_at(conn, device)
         told = intake.push(
-            house.database, house.registry, house.projections, house.keys, epoch=house.epoch, device=device.id,
+            house.database, house.registry, house.projections, self._voice(), epoch=house.epoch, device=device.id,
             public_key=device.key, rights=rights, owner_of=people.owner_of, body=batch.body(), now=house.now(),
         )  # fmt: skip
         log = told["log"]
@@ -84,7 +88,7 @@ class LocalPeer:
         log = {"size": request.log_size} if request.log_size is not None else None
         wanted = {"epoch": request.epoch, "cursors": request.cursors, "limit_bytes": request.limit_bytes, "log": log}
         page = outflow.pull(
-            house.database, house.keys, epoch=house.epoch, prefixes=scope.prefixes, exact=scope.exact, request=wanted,
+            house.database, self._voice(), epoch=house.epoch, prefixes=scope.prefixes, exact=scope.exact, request=wanted,
             now=house.now(),
         )  # fmt: skip
         return Page.read(page.splitlines())
@@ -100,23 +104,23 @@ class LocalPeer:
 
     def have(self, ids: Sequence[str]) -> list[str]:
         with self.house.database.read() as conn:
-            return list(journal.lacking(conn, list(ids)))
+            return list(journal.lacking(conn, list(ids), self._voice().compartment))
 
     def offer(self, blob: BlobOffer) -> Upload | Held:
         self._device(True)
-        told = uploads.announce(self.house.depot, self.id, self._scope(True), blob._asdict(), self.house.now())
+        told = uploads.announce(self._depot(), self.id, self._scope(True), blob._asdict(), self.house.now())
         return _held(told) if told.get("held") else Upload(told["upload"], told["part_size"], tuple(told["have"]))
 
     def put_part(self, upload: str, number: int, content: bytes) -> None:
-        found = uploads.find(self.house.depot, self.id, upload)
-        uploads.put_part(self.house.depot, found, number, [content], digest_of(content).digest())
+        found = uploads.find(self._depot(), self.id, upload)
+        uploads.put_part(self._depot(), found, number, [content], digest_of(content).digest())
 
     def upload(self, upload: str) -> Upload:
-        told = uploads.progress(self.house.depot, self.id, upload)
+        told = uploads.progress(self._depot(), self.id, upload)
         return Upload(told["upload"], told["part_size"], tuple(told["have"]))
 
     def complete(self, upload: str) -> Held:
-        return _held(uploads.complete(self.house.depot, self.id, upload, self.house.now()))
+        return _held(uploads.complete(self._depot(), self.id, upload, self.house.now()))
 
     def blob(self, sha256: str, width: int | None = None, start: int = 0) -> bytes:
         path = self.house.files.path(sha256)
@@ -128,17 +132,26 @@ class LocalPeer:
         return path.read_bytes()[start:]
 
     def checkpoint(self) -> str:
-        keys = self.house.keys
+        voice = self._voice()
         with self.house.database.read() as conn:
-            return merkle.checkpoint(conn, keys.origin, keys.log_seed, self.house.now())
+            return merkle.checkpoint(conn, voice, self.house.now())
 
     def inclusion(self, size: int, leaves: Sequence[int]) -> dict[int, tuple[bytes, ...]]:
+        log = self._voice().compartment
         with self.house.database.read() as conn:
-            return {leaf: tuple(merkle.inclusion(conn, leaf, size)) for leaf in leaves}
+            return {leaf: tuple(merkle.inclusion(conn, log, leaf, size)) for leaf in leaves}
 
     def consistency(self, old: int, new: int) -> tuple[bytes, ...]:
+        log = self._voice().compartment
         with self.house.database.read() as conn:
-            return tuple(merkle.consistency(conn, old, new))
+            return tuple(merkle.consistency(conn, log, old, new))
+
+    def _voice(self) -> Voice:
+        with self.house.database.read() as conn:
+            return self.house.keys.voice(compartment_of(conn, self._device(True)))
+
+    def _depot(self) -> Depot:
+        return self.house.depot(self._voice().compartment)
 
     def _device(self, revoked_may: bool = False) -> Device:
         with self.house.database.read() as conn:

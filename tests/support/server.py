@@ -195,7 +195,8 @@ class TestServer:
         with house.database.write() as conn:
             people.add_person(conn, one)
             for area in areas:
-                rights.grant(conn, Grant(house.keys.new_id(house.now()), one.id, area, role, 0, None))
+                for compartment in {"", rights.BEHIND.get(role, "")}:
+                    rights.grant(conn, Grant(house.keys.new_id(house.now()), one.id, area, role, 0, None, compartment))
         return one
 
     def code(self, person: Person) -> str:

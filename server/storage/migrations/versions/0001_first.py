@@ -14,9 +14,10 @@ BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 def upgrade() -> None:
     op.create_table(
         "acts",
-        sa.Column("leaf", BIG, autoincrement=False, nullable=False),
+        sa.Column("log", sa.Text(), nullable=False),
+        sa.Column("leaf", BIG, nullable=False),
         sa.Column("bytes", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("leaf"),
+        sa.PrimaryKeyConstraint("log", "leaf"),
     )
     op.create_table(
         "aliases",
@@ -40,9 +41,19 @@ def upgrade() -> None:
         sa.Column("mime", sa.Text(), nullable=False),
         sa.Column("role", sa.Text(), nullable=False),
         sa.Column("held", BIG, nullable=False),
+        sa.PrimaryKeyConstraint("sha256"),
+    )
+    op.create_table(
+        "holdings",
+        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("log", sa.Text(), nullable=False),
         sa.Column("act", sa.LargeBinary(), nullable=False),
         sa.Column("leaf", BIG, nullable=False),
-        sa.PrimaryKeyConstraint("sha256"),
+        sa.ForeignKeyConstraint(
+            ["sha256"],
+            ["blobs.sha256"],
+        ),
+        sa.PrimaryKeyConstraint("sha256", "log"),
     )
     op.create_table(
         "buckets",
@@ -57,7 +68,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "changes",
-        sa.Column("leaf", BIG, autoincrement=False, nullable=False),
+        sa.Column("log", sa.Text(), nullable=False),
+        sa.Column("leaf", BIG, nullable=False),
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("hash", sa.LargeBinary(), nullable=False),
         sa.Column("replica", sa.Text(), nullable=False),
@@ -74,17 +86,18 @@ def upgrade() -> None:
         sa.Column("role", sa.Text(), nullable=False),
         sa.Column("stamp", sa.Text(), nullable=False),
         sa.Column("received", BIG, nullable=False),
-        sa.PrimaryKeyConstraint("leaf"),
+        sa.PrimaryKeyConstraint("log", "leaf"),
         sa.UniqueConstraint("id"),
     )
     op.create_index("changes_by_record", "changes", ["record"], unique=False)
     op.create_index("changes_by_replica", "changes", ["replica", "n"], unique=False)
     op.create_table(
         "checkpoints",
-        sa.Column("size", BIG, autoincrement=False, nullable=False),
+        sa.Column("log", sa.Text(), nullable=False),
+        sa.Column("size", BIG, nullable=False),
         sa.Column("note", sa.Text(), nullable=False),
         sa.Column("made", BIG, nullable=False),
-        sa.PrimaryKeyConstraint("size"),
+        sa.PrimaryKeyConstraint("log", "size"),
     )
     op.create_table(
         "conflicts",
@@ -145,10 +158,11 @@ def upgrade() -> None:
     )
     op.create_table(
         "tiles",
+        sa.Column("log", sa.Text(), nullable=False),
         sa.Column("level", sa.Integer(), nullable=False),
         sa.Column("position", BIG, nullable=False),
         sa.Column("hashes", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("level", "position"),
+        sa.PrimaryKeyConstraint("log", "level", "position"),
     )
     op.create_table(
         "devices",
@@ -174,6 +188,7 @@ def upgrade() -> None:
         sa.Column("person", sa.Text(), nullable=False),
         sa.Column("area", sa.Text(), nullable=False),
         sa.Column("role", sa.Text(), nullable=False),
+        sa.Column("compartment", sa.Text(), nullable=False),
         sa.Column("since", BIG, nullable=False),
         sa.Column("until", BIG, nullable=True),
         sa.ForeignKeyConstraint(
