@@ -21,11 +21,13 @@ be, and plain for comparison:
     snapshot  download of the same file, and one copy of it
     growth    no floor: the same pull from a server with few records and from one with many
 
+    hashing, capture   see `capture.py`
+
 It has no signatures, no chain, no log, no receipts, no rights, no merging, no lists to read from. Ours has all of it:
 the server as `patrolbook-server serve` runs it, and the tablet's own store, replicator and HTTP peer, with every
 receipt verified before anything counts as sent. The greeting, the registration and the first, empty page of a round
 count as part of its push. The aims say what all that may cost.
 
 Not measured: the network (loopback has no delay and no limit, which is the worst case for ours, since what
-computing costs cannot hide behind waiting), blobs, the screens, and writing the changes in the first place.
+computing costs cannot hide behind waiting), the upload of blobs, the screens, and writing the changes in the first place.
 """

@@ -11,10 +11,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import growth, profiles, sync_rounds, table
+from benchmarks import capture, growth, profiles, sync_rounds, table
 from benchmarks.table import Verdict
 
-NAMES = ("push", "pull", "snapshot", "growth")
+NAMES = ("push", "pull", "snapshot", "growth", "hashing", "capture")
 PLACE = Path(".bench")
 
 
@@ -41,6 +41,10 @@ def main() -> None:
                 case "growth":
                     large = 1_000_000 if wanted.large else 200_000
                     verdicts.extend(growth.growth(folder, 10_000, large))
+                case "hashing":
+                    verdicts.extend(capture.hashing(wanted.turns))
+                case "capture":
+                    verdicts.extend(capture.photo(folder, max(wanted.turns, 9)))
             shutil.rmtree(folder)
     print(table.aims(verdicts))
 

@@ -62,6 +62,25 @@ def costs(title: str, sides: Sequence[tuple[str, list[Cost]]]) -> str:
     return "\n".join(lines)
 
 
+def times(title: str, sides: Sequence[tuple[str, list[float]]]) -> str:
+    """Medians in seconds of things that one process does; the first is the floor, ratios are of the same turn."""
+    floor = sides[0][1]
+    width = max(len(name) for name, _ in sides)
+    lines = [title, f"{'':<{width}}{'wall s':>10}{'ratio':>9}"]
+    for name, taken in sides:
+        against = statistics.median(a / b for a, b in zip(taken, floor, strict=True))
+        lines.append(f"{name:<{width}}{statistics.median(taken):>10.4f}{against:>9.2f}")
+    return "\n".join(lines)
+
+
+def spread_of(ours: Sequence[float], floor: Sequence[float]) -> str:
+    """The smallest and the largest ratio among the turns, and of the absolute times of ours."""
+    ratios = [a / b for a, b in zip(ours, floor, strict=True)]
+    return (
+        f"{min(ratios):.2f} to {max(ratios):.2f} in {len(ratios)} turns; {min(ours):.4f} to {max(ours):.4f} s"
+    )
+
+
 def ratio(ours: Sequence[Cost], floor: Sequence[Cost]) -> float:
     """How many times as long ours takes as the floor."""
     return statistics.median(a.wall_s / b.wall_s for a, b in zip(ours, floor, strict=True))

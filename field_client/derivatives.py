@@ -13,6 +13,8 @@ import io
 from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
 from datetime import datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple, Protocol, cast
 
 from custody import codes
@@ -175,9 +177,18 @@ def _derived(
             "lines": [list(line) for line in mark.lines],
             "code": mark.code,
         },
-        "tool": made.tool,
+        "tool": f"{_program()}, {made.tool}",
         "captured_at": moment(tablet),
     }
+
+
+@cache
+def _program() -> str:
+    """This program with its version."""
+    try:
+        return f"patrolbook {version('patrolbook')}"
+    except PackageNotFoundError:  # run from a folder, not installed
+        return "patrolbook"
 
 
 def _name_of(tablet: Tablet, values: Mapping[str, Any]) -> str:

@@ -51,7 +51,7 @@ class Made(NamedTuple):
     width, height  of the whole picture as seen
     pages  of a PDF
     looks  name → description in hexadecimal (`custody.pictures.draw.LOOKS`)
-    tool   program and library, with versions
+    tool   the library that drew, with its version
     """
 
     files: Mapping[str, bytes]

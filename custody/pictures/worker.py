@@ -1,13 +1,15 @@
-"""The worker: `python -m custody.pictures.worker`. Binds itself, then takes orders from its pipe until that is closed."""
+"""The worker: `python -m custody.pictures.worker`. Binds itself, then takes orders from its pipe until that is closed.
+
+It loads as little as it can: a person waits for its start with the first photo of a program.
+"""
 
 from __future__ import annotations
 
 import io
+import json
 import os
 import sys
 from typing import Any, BinaryIO
-
-import orjson
 
 from custody.pictures import limits, pipe
 from custody.pictures.orders import Mark, Order
@@ -62,7 +64,7 @@ def main() -> None:
             return  # the workshop has closed
         if letter != b"O":
             return
-        told = orjson.loads(body)
+        told = json.loads(body)
         limits.allow_one_job()
         file = io.BufferedReader(_Asked(orders, answers, told["bytes"]), buffer_size=1 << 20)
         try:
@@ -81,7 +83,7 @@ def main() -> None:
         for name, content in made.files.items():
             pipe.send(answers, b"F", bytes([len(name)]) + name.encode("ascii") + content)
         facts = {name: value for name, value in made._asdict().items() if name != "files"}
-        pipe.send(answers, b"D", orjson.dumps(facts))
+        pipe.send(answers, b"D", json.dumps(facts).encode())
 
 
 def _order(told: dict[str, Any]) -> Order:
@@ -96,7 +98,7 @@ def _order(told: dict[str, Any]) -> Order:
 
 
 def _refuse(answers: BinaryIO, why: Label) -> None:
-    pipe.send(answers, b"X", orjson.dumps(list(why)))
+    pipe.send(answers, b"X", json.dumps(list(why)).encode())
 
 
 if __name__ == "__main__":

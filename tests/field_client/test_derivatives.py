@@ -204,7 +204,7 @@ def test_a_photo_of_an_inspection_gets_a_copy_that_is_evidence_of_its_own(tablet
     content = bytes_of(tablet, copy["sha256"])
     assert (copy["size"], copy["tree"]) == (len(content), digests_of(io.BytesIO(content)).tree)
     assert Image.open(io.BytesIO(content)).size == (1500, 2000)
-    assert "Pillow" in copy["tool"]
+    assert copy["tool"].startswith("patrolbook ") and "Pillow" in copy["tool"]
     assert {blob.sha256 for blob in tablet.store.uploads.all(inspection)} >= {copy["sha256"]}
     assert bytes_of(tablet, made.sha256) == PHOTO
 
