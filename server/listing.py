@@ -16,20 +16,26 @@ from schemas.labels import Label, Language
 from server import sheets
 from server.instance import Instance
 from sync.core.errors import UnknownKind
+from sync.core.rules import Rights
 
 IN_CONFLICT = Label("冲突待决", "in conflict")
 YES, NO = Label("是", "yes"), Label("否", "no")
 ID = Label("编号", "id")
+NOBODY = Rights("", ())
 
 
 class Listing:
-    """The records of one kind in one language. Raises UnknownKind."""
+    """The records of one kind in one language.
 
-    def __init__(self, house: Instance, kind: str, language: Language = "zh") -> None:
+    rights: of the person who reads; asked for what lies behind a wall, where a kind does not exist for those whose
+    grants do not lead there. Raises UnknownKind.
+    """
+
+    def __init__(self, house: Instance, kind: str, language: Language = "zh", rights: Rights = NOBODY) -> None:
         schema = house.registry.get(kind)
-        if schema is None:
+        if schema is None or (schema.compartment and not rights.within.get(schema.compartment)):
             raise UnknownKind(kind=kind)
-        self.house, self.schema, self.language = house, schema, language
+        self.house, self.schema, self.language, self.rights = house, schema, language, rights
         self.names = [name for name, _ in schema.projected()]
 
     def header(self, names: Sequence[str]) -> list[Label]:
@@ -39,7 +45,11 @@ class Listing:
     def rows(self) -> Iterator[dict[str, Any]]:
         """The rows of the projection as they are stored, in the order in which records were made."""
         with self.house.database.read() as conn:
-            yield from self.house.projections.rows(conn, self.schema.kind)
+            rows = self.house.projections.rows(conn, self.schema.kind)
+            wall, name = self.schema.compartment, self.schema.area_field
+            if wall and name is not None:
+                rows = (row for row in rows if self.rights.covers(row[name] or "", wall))
+            yield from rows
 
     def lines(self, names: Sequence[str]) -> Iterator[list[Any]]:
         """The id and these fields of each record, as a person reads them."""

@@ -7,7 +7,7 @@ from typing import Any
 import click
 import orjson
 
-from schemas.base import DELETED
+from schemas.base import COMPARTMENTS, DELETED
 from schemas.labels import Label
 from server import decisions
 from server.access.rights import ROLES
@@ -18,6 +18,7 @@ from server.storage import conflicts, journal, people, states
 from server.storage.journal import Kept
 from sync.core.errors import NotFound
 from sync.core.fold import State
+from sync.core.rules import Rights
 
 CONFLICTS = Group("conflicts", about=Label("冲突：等待裁决的不同取值", "Conflicts: values that wait for a decision"))
 QUARANTINE = Group(
@@ -62,10 +63,12 @@ _STATUS = {
     "patrolbook-server conflicts list",
 )
 @option("--all", "everything", is_flag=True, about=Label("包括已裁决的", "Resolved ones too"))
+@by
 @as_json
-def list_conflicts(run: Run, everything: bool, as_json: bool) -> None:
+def list_conflicts(run: Run, everything: bool, by: str | None, as_json: bool) -> None:
+    seen = run.reading(by)
     with run.house.database.read() as conn:
-        found = conflicts.waiting(conn, everything=everything)
+        found = [one for one in conflicts.waiting(conn, everything=everything) if _in_sight(seen, one.bucket)]
     if as_json:
         run.json([{**one._asdict(), "ticket": decisions.ticket(one)} for one in found])
         return
@@ -250,9 +253,10 @@ def unmerge(run: Run, survivor: str, other: str, reason: str, by: str | None) ->
     "patrolbook-server quarantine list",
 )
 @option("--all", "everything", is_flag=True, about=Label("包括已采纳或关闭的", "Admitted and closed ones too"))
+@by
 @as_json
-def list_quarantine(run: Run, everything: bool, as_json: bool) -> None:
-    found = [(kept, received) for kept, _, received, waits in _kept(run) if waits or everything]
+def list_quarantine(run: Run, everything: bool, by: str | None, as_json: bool) -> None:
+    found = [(kept, received) for kept, _, received, waits in _kept(run, by) if waits or everything]
     if as_json:
         run.json([{**kept._asdict(), "hash": kept.hash.hex(), "received": received} for kept, received in found])
         return
@@ -286,8 +290,9 @@ def list_quarantine(run: Run, everything: bool, as_json: bool) -> None:
     "patrolbook-server quarantine show 01a202f7",
 )
 @click.argument("change")
-def show_kept(run: Run, change: str) -> None:
-    kept, content, received = _one(run, change)
+@by
+def show_kept(run: Run, change: str, by: str | None) -> None:
+    kept, content, received = _one(run, change, by)
     run.say(Label(kept.id, kept.id), "bold")
     told = f"{run.text(_STATUS[kept.status])}  {_sort(run, kept.reason)}  {kept.field}  {run.when(received)}"
     run.say(Label(told, told))
@@ -310,7 +315,7 @@ def show_kept(run: Run, change: str) -> None:
 @reason
 @by
 def admit(run: Run, changes: tuple[str, ...], reason: str, by: str | None) -> None:
-    ids = [_one(run, one)[0].id for one in changes]
+    ids = [_one(run, one, by)[0].id for one in changes]
     _done(run, decisions.admit(run.house.desk, ids, reason=reason, **_who(run, by)))
 
 
@@ -327,17 +332,24 @@ def admit(run: Run, changes: tuple[str, ...], reason: str, by: str | None) -> No
 @reason
 @by
 def close(run: Run, changes: tuple[str, ...], reason: str, by: str | None) -> None:
-    ids = [_one(run, one)[0].id for one in changes]
+    ids = [_one(run, one, by)[0].id for one in changes]
     _done(run, decisions.close(run.house.desk, ids, reason=reason, **_who(run, by)))
 
 
 # --- How it is shown --------------------------------------------------------------------------------------------
 
 
-def _kept(run: Run) -> list[tuple[Kept, bytes, int, bool]]:
+def _in_sight(seen: Rights, bucket: str) -> bool:
+    """Whether a person may know of what is in a bucket: behind a wall only where a grant leads there."""
+    sort, _, area = bucket.partition(":")
+    return sort not in COMPARTMENTS or seen.covers(area, sort)
+
+
+def _kept(run: Run, by: str | None) -> list[tuple[Kept, bytes, int, bool]]:
     """(what was done, content, received, whether it still waits) of every change that was not accepted."""
+    seen = run.reading(by)
     with run.house.database.read() as conn:
-        found = journal.waiting(conn)
+        found = [one for one in journal.waiting(conn) if not one[0].log or seen.within.get(one[0].log)]
         roots = journal.roots(conn, {kept.record for kept, _, _ in found})
         stored = states.load(conn, {roots.get(kept.record, kept.record) for kept, _, _ in found})
         waits = {
@@ -352,8 +364,8 @@ def _kept(run: Run) -> list[tuple[Kept, bytes, int, bool]]:
     ]
 
 
-def _one(run: Run, prefix: str) -> tuple[Kept, bytes, int]:
-    found = [(kept, content, received) for kept, content, received, _ in _kept(run) if kept.id.startswith(prefix)]
+def _one(run: Run, prefix: str, by: str | None) -> tuple[Kept, bytes, int]:
+    found = [(kept, content, received) for kept, content, received, _ in _kept(run, by) if kept.id.startswith(prefix)]
     if len(found) != 1:
         raise NotFound(what=prefix)
     return found[0]

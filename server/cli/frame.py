@@ -94,6 +94,10 @@ class Run:
             raise NotAllowed(detail=Label("请用 --by 写明由谁操作", "say with --by who is doing this"))
         return admins[0]
 
+    def reading(self, by: str | None) -> Rights:
+        """What the person who is named may see; of nobody, where none is: enough for all that is behind no wall."""
+        return self.rights_of(self.person(by)) if by is not None else Rights("", ())
+
     def rights_of(self, person: Person) -> Rights:
         """What the person may do now."""
         with self.house.database.read() as conn:

@@ -115,9 +115,10 @@ def import_rescue(run: Run, file: Path, passphrase: str | None) -> None:
 )
 @click.argument("kind")
 @option("--limit", type=click.IntRange(1), default=50, show_default=True, about=Label("最多行数", "Most rows"))
+@by
 @as_json
-def list_kind(run: Run, kind: str, limit: int, as_json: bool) -> None:
-    listing = Listing(run.house, kind, run.language)
+def list_kind(run: Run, kind: str, limit: int, by: str | None, as_json: bool) -> None:
+    listing = Listing(run.house, kind, run.language, run.reading(by))
     if as_json:
         run.json(list(islice(listing.rows(), limit)))
         return
@@ -137,8 +138,9 @@ def list_kind(run: Run, kind: str, limit: int, as_json: bool) -> None:
 @click.argument("kind")
 @option("--csv", "csv_file", type=_FILE, about=Label("CSV 文件", "CSV file"))
 @option("--xlsx", "xlsx_file", type=_FILE, about=Label("XLSX 文件", "XLSX file"))
-def export(run: Run, kind: str, csv_file: Path | None, xlsx_file: Path | None) -> None:
-    listing = Listing(run.house, kind, run.language)
+@by
+def export(run: Run, kind: str, csv_file: Path | None, xlsx_file: Path | None, by: str | None) -> None:
+    listing = Listing(run.house, kind, run.language, run.reading(by))
     if csv_file is None and xlsx_file is None:
         raise click.UsageError(run.text(Label("请给出 --csv 或 --xlsx", "give --csv or --xlsx")))
     for file in (csv_file, xlsx_file):

@@ -46,13 +46,14 @@ ORIGIN = "test.example/log"
 
 
 class Clock:
-    """The server's clock in a test: the real one, moved by `ahead` milliseconds."""
+    """The server's clock in a test: the real one, moved by `ahead` milliseconds, or one that stands still at `ms`."""
 
     def __init__(self) -> None:
         self.ahead = 0
+        self.ms: int | None = None
 
     def __call__(self) -> int:
-        return wall_ms() + self.ahead
+        return wall_ms() + self.ahead if self.ms is None else self.ms
 
 
 class WsgiAdapter(HTTPAdapter):
