@@ -329,6 +329,20 @@ class BlobOffer(NamedTuple):
     name: str = ""
 
 
+class Original(NamedTuple):
+    """What a verification code leads to: the evidence record of an original.
+
+    values  path → value of that record as merged
+    held    whether the server has the bytes
+    copies  path → value of the records of what was made from it
+    """
+
+    id: str
+    values: dict[str, Any]
+    held: bool
+    copies: tuple[dict[str, Any], ...]
+
+
 class BlobReceipt(NamedTuple):
     """The server's proof that it holds a blob, having recomputed its hash: `act` is a leaf of the log.
 
@@ -431,6 +445,13 @@ class Peer(Protocol):
         """The bytes, from `start`, of a blob that a record in scope names; `width` asks for a smaller picture.
 
         :raises NotFound:
+        """
+
+    def original(self, code: str) -> Original:
+        """What a verification code on a watermarked copy leads to.
+
+        :raises NotFound: there is none in scope
+        :raises InvalidField: no code, or a mistyped one
         """
 
     def checkpoint(self) -> str:

@@ -13,7 +13,7 @@ from field_client import derivatives
 from field_client.commands.printing import brief, print_record
 from field_client.platform.files import replace_file
 from field_client.session import Session, command, group, in_session, option, short
-from field_client.showing import cells, size
+from field_client.showing import cells, size, value_of
 from schemas.kinds.evidence import Evidence
 from schemas.labels import Label
 from sync.core.errors import NotFound
@@ -73,20 +73,33 @@ def show(session: Session, evidence: str, as_json: bool) -> None:
 
 @command(
     "lookup",
-    label=Label("凭水印上的核验码查本机的原件", "Find the original on this tablet by the code of a watermark"),
+    label=Label(
+        "凭水印上的核验码查原件；本机没有的问服务器",
+        "Find the original by the code of a watermark; what is not on this tablet is asked of the server",
+    ),
     example="patrolbook evidence lookup 7K3M-9XQ2-V4TD-P",
 )
 @click.argument("code")
 @option("--json", "as_json", is_flag=True, label=JSON)
 @in_session
 def lookup(session: Session, code: str, as_json: bool) -> None:
-    wanted = codes.read(code)
-    for one in session.tablet().browse(KIND):
+    wanted, tablet = codes.read(code), session.tablet()
+    for one in tablet.browse(KIND):
         if wanted in one.live.get("code", {}).values():
             print_record(session, one.record, as_json)
             return
-    printed = codes.printed(wanted)
-    raise NotFound(what=Label(f"核验码 {printed} 的原件", f"the original of {printed}"))
+    if tablet.identity is None:
+        printed = codes.printed(wanted)
+        raise NotFound(what=Label(f"本机上核验码 {printed} 的原件", f"the original of {printed} on this tablet"))
+    found = tablet.peer().original(codes.printed(wanted))
+    if as_json:
+        session.terminal.say(json.dumps(found._asdict(), ensure_ascii=False))
+        return
+    session.terminal.say(Label(f"服务器上的证据 {found.id}", f"Evidence {found.id}, at the server"), bold=True)
+    for name, field in Evidence.fields_by_name().items():
+        value = value_of(Evidence, name, found.values.get(name))
+        if value is not None:
+            session.terminal.say(Label(f"  {field.label.zh}：{value.zh}", f"  {field.label.en}: {value.en}"))
 
 
 @command(

@@ -19,6 +19,7 @@ import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
+from urllib.parse import quote
 
 import orjson
 import requests
@@ -49,6 +50,7 @@ from sync.peer import (
     Hello,
     Limits,
     LogKey,
+    Original,
     Page,
     Person,
     PullRequest,
@@ -174,6 +176,11 @@ class Remote:
     def blob(self, sha256: str, width: int | None = None, start: int = 0) -> bytes:
         query = f"?width={width}" if width else ""
         return self._exchange("GET", f"/blobs/{sha256}{query}", headers={"Range": f"bytes={start}-"} if start else {})
+
+    def original(self, code: str) -> Original:
+        told = self._json("GET", f"/evidence/{quote(code, safe='')}")
+        with _as_told():
+            return Original(told["id"], dict(told["values"]), bool(told["held"]), tuple(map(dict, told["copies"])))
 
     def checkpoint(self) -> str:
         note = self._exchange("GET", "/log/checkpoint")

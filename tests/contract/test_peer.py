@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from custody import codes
 from field_client.platform import Line
 from field_client.platform.remote import Remote
 from server.instance import new_epoch
@@ -26,6 +27,7 @@ from sync.core.errors import (
     DeviceRevoked,
     DigestMismatch,
     EpochChanged,
+    InvalidField,
     Malformed,
     NotAllowed,
     NotFound,
@@ -400,6 +402,26 @@ def test_a_blob_is_shown_to_whoever_sees_a_record_that_names_it(house: tuple[Tes
     assert reader.peer.blob(offer.sha256, start=2900) == content[2900:]
     with pytest.raises(NotFound):
         stranger.peer.blob(offer.sha256)
+
+
+def test_a_verification_code_leads_to_its_original_within_the_scope(house: tuple[TestServer, Connect]) -> None:
+    writer, reader, stranger = Writer(house), Writer(house), Writer(house, area="510104")
+    content = secrets.token_bytes(300)
+    offer = writer.offer(content)
+    record = f"e-{offer.sha256[:20]}"
+    code = codes.code_of(offer.sha256, record)
+    values = {"subject": "x", "area": AREA, "sha256": offer.sha256, "size": 300, "mime": "image/jpeg", "code": code}
+    note = Change.make({**writer.change(record).body, "kind": "evidence", "set": {
+        path: {"parents": [], "value": value} for path, value in {**values, "role": "original"}.items()
+    }})  # fmt: skip
+    writer.peer.push(writer.batch(note))
+    found = reader.peer.original(codes.printed(code))
+    assert (found.id, found.held, found.copies) == (record, False, ())
+    assert found.values["sha256"] == offer.sha256
+    with pytest.raises(NotFound):
+        stranger.peer.original(codes.printed(code))
+    with pytest.raises(InvalidField):
+        reader.peer.original("7K3M")
 
 
 # ---- the log -----------------------------------------------------------------------------------------------

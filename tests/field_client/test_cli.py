@@ -509,3 +509,57 @@ def test_every_field_of_every_kind_can_be_shown() -> None:
     for schema in shipped():
         for name in schema.fields_by_name():
             assert label_of(schema, name).zh and label_of(schema, f"{name}/key").en
+
+
+# ---- evidence ----------------------------------------------------------------------------------------------
+
+
+def printed_code(said: str) -> str:
+    found = re.search(r"核验码 ([0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z])", said)
+    assert found is not None, said
+    return found[1]
+
+
+def test_the_code_of_a_watermark_leads_to_the_original_here_and_on_a_colleagues_tablet(
+    tablet: Hand, inspection: str, photo: Path, tmp_path: Path, server: TestServer
+) -> None:
+    code = printed_code(tablet.said("inspect", "photo", inspection, str(photo), "--item", "FIR-05"))
+    original = next(one for one in tablet.json("evidence", "list", "--of", inspection) if one["role"] == "original")
+    assert original["id"] in tablet.said("evidence", "lookup", code.lower())
+    assert "打错" in tablet.refused("evidence", "lookup", ("1" if code[0] != "1" else "2") + code[1:])
+    tablet.said("sync")
+    colleague = Hand(tmp_path / "colleague")
+    colleague.said("enrol", server.url, server.code(server.person("officer", "430102")))
+    told = colleague.json("evidence", "lookup", code)  # nothing was pulled yet: the server is asked
+    assert (told["id"], told["held"]) == (original["id"], True)
+    assert original["sha256"] in colleague.said("evidence", "lookup", code)
+    elsewhere = Hand(tmp_path / "elsewhere")
+    elsewhere.said("enrol", server.url, server.code(server.person("officer", "430281")))
+    assert original["id"] not in elsewhere.refused("evidence", "lookup", code)
+
+
+def test_the_watermarked_copy_is_given_out_and_the_original_is_not(
+    tablet: Hand, inspection: str, photo: Path, tmp_path: Path
+) -> None:
+    tablet.said("inspect", "photo", inspection, str(photo))
+    original = next(one for one in tablet.json("evidence", "list") if one["role"] == "original")
+    tablet.said("evidence", "copy", original["id"][-8:], str(tmp_path / "out.jpg"))
+    copy = (tmp_path / "out.jpg").read_bytes()
+    assert copy.startswith(b"\xff\xd8\xff") and copy != photo.read_bytes() and b"HUAWEI" not in copy
+
+
+@pytest.mark.parametrize("how", ["option", "environment"])
+def test_no_watermark_where_none_is_wanted(tablet: Hand, inspection: str, photo: Path, how: str) -> None:
+    words = ["inspect", "photo", inspection, str(photo)]
+    result = tablet(*words, "--no-watermark") if how == "option" else tablet(*words, PATROLBOOK_WATERMARK="no")
+    assert result.exit_code == 0 and "核验码" not in result.output
+    assert [one["role"] for one in tablet.json("evidence", "list")] == ["original"]
+
+
+def test_what_is_still_missing_is_completed_by_a_command(tablet: Hand, inspection: str, photo: Path) -> None:
+    tablet.said("inspect", "photo", inspection, str(photo))
+    assert all(one["sm3"] is None for one in tablet.json("evidence", "list"))
+    assert "尚缺 0" in tablet.said("evidence", "complete")
+    original = next(one for one in tablet.json("evidence", "list") if one["role"] == "original")
+    assert len(original["sm3"]) == 64
+    assert original["sm3"] in tablet.said("evidence", "show", original["id"][-8:])

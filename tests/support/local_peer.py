@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from hashlib import sha256 as digest_of
 from typing import Any, BinaryIO
 
-from server import imaging, intake, outflow, uploads
+from custody import codes
+from server import imaging, intake, originals, outflow, uploads
 from server.access import enrolment
 from server.access.rights import Scope, compartment_of, rights_at, scope_of
 from server.instance import Instance
@@ -29,6 +30,7 @@ from sync.peer import (
     Hello,
     Limits,
     LogKey,
+    Original,
     Page,
     Person,
     PullRequest,
@@ -130,6 +132,10 @@ class LocalPeer:
         if width is not None:
             path = imaging.thumbnail(path, self.house.settings.derived, sha256, width)
         return path.read_bytes()[start:]
+
+    def original(self, code: str) -> Original:
+        found = originals.by_code(self.house, codes.read(code), self._scope())
+        return Original(found.id, found.values, found.held, tuple(found.copies))
 
     def checkpoint(self) -> str:
         voice = self._voice()
