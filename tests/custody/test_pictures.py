@@ -3,6 +3,9 @@
 import contextlib
 import io
 import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -268,6 +271,18 @@ def test_the_worker_has_little_memory_time_and_no_file_to_write() -> None:
     assert bound["Max address space"][:2] == [str(limits.MEMORY_BYTES)] * 2
     assert bound["Max file size"][:2] == ["0", "0"] and bound["Max core file size"][:2] == ["0", "0"]
     assert int(bound["Max cpu time"][0]) < 600
+
+
+@pytest.mark.skipif(not limits.BOUNDED, reason="this system cannot bound a process")
+def test_memory_is_refused_above_the_bound_and_processor_time_ends() -> None:
+    greedy = "from custody.pictures import limits; limits.bind(); print(len(bytes(2 << 30)))"
+    done = subprocess.run([sys.executable, "-c", greedy], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "MemoryError" in done.stderr
+    endless = (
+        "from custody.pictures import limits; limits.CPU_S = 0; limits.bind(); limits.allow_one_job()\nwhile True: pass"
+    )
+    done = subprocess.run([sys.executable, "-c", endless], capture_output=True, timeout=30, check=False)
+    assert done.returncode == -signal.SIGXCPU
 
 
 def test_the_worker_is_given_no_environment_and_no_file_of_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
