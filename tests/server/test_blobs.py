@@ -25,7 +25,7 @@ from sync.core.change import compose
 from sync.core.errors import BrokenFile, DiskFull
 from sync.core.log import leaf_hash, verify_inclusion
 from sync.core.note import Verifier, open_note
-from tests.support.pictures import hollow_png, jpeg
+from tests.support.pictures import film, heic, hollow_png, jpeg, pdf
 from tests.support.server import TestDevice, TestServer, running_server, wsgi_server
 
 PART = 1000
@@ -411,6 +411,16 @@ def test_a_thumbnail_is_small_upright_and_knows_nothing_of_the_camera(server: Te
     small = Image.open(BytesIO(response.content))
     assert small.size == (320, 427) and not small.getexif()
     assert device.get(f"/blobs/{digest}?width=321").status_code == 400
+
+
+@pytest.mark.parametrize("content", [heic(1000, 500), film(size=(640, 480)), pdf()], ids=["heic", "film", "pdf"])
+def test_what_a_browser_cannot_show_has_a_thumbnail_too(server: TestServer, device: TestDevice, content: bytes) -> None:
+    digest = device.send_blob(content)["sha256"]
+    placed(server, digest, "430102")
+    response = device.get(f"/blobs/{digest}?width=320")
+    assert response.headers["Content-Type"] == "image/jpeg"
+    small = Image.open(BytesIO(response.content))
+    assert small.width == 320 and not small.getexif()
 
 
 def test_what_is_no_picture_has_no_thumbnail(server: TestServer, device: TestDevice) -> None:
