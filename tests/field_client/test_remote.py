@@ -37,7 +37,7 @@ HELLO = {
     "encodings": ["zstd"],
     "limits": {},
     "schemas": {},
-    "log": {"origin": "o", "key": ""},
+    "logs": [{"origin": "o", "key": ""}],
 }
 BATCH = Batch("e-1", (), (b'{"a":1}' * 300,), ("c",))
 
