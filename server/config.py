@@ -62,6 +62,11 @@ class Settings:
         return self.data / "derived"
 
     @property
+    def photo_index(self) -> Path:
+        """Finds photos that look alike: made again from the prints when it is gone."""
+        return self.data / "photos.db"
+
+    @property
     def snapshots(self) -> Path:
         return self.data / "snapshots"
 

@@ -32,6 +32,18 @@ def thumbnail(source: Path, folder: Path, sha256: str, width: int) -> Path:
     return target
 
 
+def looks(source: Path, sha256: str) -> bytes:
+    """What a photo looks like (`custody.likeness.Seen`), told by a worker. Raises BrokenFile where it is no picture."""
+    with _AT_ONCE:
+        workshop = Workshop(jobs_each=1)
+        try:
+            with open(source, "rb") as file:
+                mime, _ = examine(file)
+                return bytes.fromhex(workshop.make(file, Order(mime, {}, looks=True), sha256).looks.get("seen", ""))
+        finally:
+            workshop.close()
+
+
 def _drawn(source: Path, sha256: str, width: int) -> bytes:
     workshop = Workshop(jobs_each=1)
     try:

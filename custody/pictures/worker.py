@@ -56,6 +56,7 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what a library prints is no frame
     from custody.pictures import draw  # decoders are loaded before the limits count what they map
 
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy would map memory for a thread of each processor
     limits.bind()
     while True:
         try:

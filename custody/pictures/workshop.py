@@ -231,7 +231,7 @@ def _count(told: dict[str, Any], name: str) -> int | None:
 
 
 def _is_hex(value: Any) -> bool:
-    return isinstance(value, str) and len(value) <= 4096 and all(sign in "0123456789abcdef" for sign in value)
+    return isinstance(value, str) and len(value) <= 8192 and all(sign in "0123456789abcdef" for sign in value)
 
 
 def _why(body: bytes) -> Label:

@@ -42,6 +42,16 @@ STAGES = {
     "after": Label("整改后", "After"),
 }
 
+REPEAT_REASONS = {
+    "same-scene": Label("同一现场再次取证", "The same scene, recorded again"),
+    "unchanged": Label("复查时状况未变", "Unchanged at the second visit"),
+    "other-record": Label("同一照片用于另一条记录", "The same photo serves another record"),
+    "sent-again": Label("重复导入或重传", "Imported or sent again"),
+    "notice": Label("统一张贴的标识、公示或文书", "A sign, notice or document that hangs everywhere"),
+    "different": Label("经核对不是同一场景", "Looked at: not the same scene"),
+    "other": Label("其他（请说明）", "Other, in words"),
+}
+
 # 行政处罚法第四十六条: the closed list of eight kinds of evidence
 STATUTORY_KINDS = {
     "documentary": Label("书证", "Documentary evidence"),
@@ -67,7 +77,7 @@ class Evidence(RecordSchema):
         "supervisor",
     }  # an undercover team seals its material instead
     search = ("caption",)
-    indexed = ("code", "original")
+    indexed = ("code", "original", "sha256")
     sections = (
         Section(Label("内容", "Content"), ("caption", "statutory_kind", "proves", "transcript", "stage")),
         Section(Label("归属", "Belongs to"), ("subject", "subject_kind", "item", "area")),
@@ -83,6 +93,7 @@ class Evidence(RecordSchema):
             Label("衍生", "Derivation"),
             ("role", "original", "operation", "parameters", "tool", "code", "thumbnail", "preview"),
         ),
+        Section(Label("相似", "Likeness"), ("repeats", "repeat_reason", "repeat_note", "fingerprint")),
         Section(Label("隐藏", "Hiding"), ("hidden",)),
     )
 
@@ -152,6 +163,15 @@ class Evidence(RecordSchema):
         pattern=r"[0-9a-f]*",
         hint=Label("用于发现相似照片，不作证明", "Finds photos that look alike; proves nothing"),
     )
+    fingerprint = Text(
+        Label("特征指纹", "Fingerprint"),
+        most=2000,
+        pattern=r"[0-9a-f]*",
+        hint=Label("用于发现裁剪、翻拍等重复照片，不作证明", "Finds cropped and repeated photos; proves nothing"),
+    )
+    repeats = Ref(Label("疑似重复的证据", "Evidence that it repeats"), "evidence")
+    repeat_reason = Choice(Label("重复的原因", "Why it repeats"), REPEAT_REASONS)
+    repeat_note = Text(Label("重复的说明", "In words"), most=1000)
     statutory_kind = Choice(Label("证据种类", "Kind of evidence in law"), STATUTORY_KINDS)
     stage = Choice(Label("整改前后", "Before or after"), STAGES)
     caption = Text(Label("说明", "Caption"), merge="latest")

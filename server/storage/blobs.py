@@ -11,10 +11,12 @@ from server.storage.database import Bulk
 from server.storage.tables import aliases, buckets, states
 from server.storage.tables_access import blob_mentions, blobs, uploads
 from server.storage.tables_access import holdings as holdings_
+from server.storage.tables_photos import photo_todo
 from sync.core.change import Change
 
 MANY = 500  # values in one IN list
 
+_await_look = Bulk(photo_todo, ("sha256",), ignore=True)
 _write_mentions = Bulk(blob_mentions, ("sha256", "record", "device"), ignore=True)
 
 
@@ -62,6 +64,7 @@ def get(conn: Connection, sha256: str) -> Blob | None:
 
 def hold(conn: Connection, blob: Blob) -> None:
     conn.execute(blobs.insert().values(blob._asdict()))
+    _await_look(conn, [(blob.sha256,)])
 
 
 def holding(conn: Connection, sha256: str, log: str) -> Holding | None:
@@ -123,6 +126,7 @@ def mention(conn: Connection, changes: Iterable[tuple[Change, str]]) -> None:
     """Note which blobs kept changes name, whatever became of the changes: (change, device) each."""
     rows = [(digest, change.record, device) for change, device in changes for digest in sorted(named_in(change))]
     _write_mentions(conn, rows)
+    _await_look(conn, [(digest,) for digest in sorted({row[0] for row in rows})])
 
 
 def mentioned(conn: Connection, sha256: str) -> bool:

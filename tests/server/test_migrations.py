@@ -9,7 +9,7 @@ from alembic.runtime.migration import MigrationContext
 
 from server.storage import migrations
 from server.storage.database import Database
-from server.storage.tables_access import metadata
+from server.storage.tables_photos import metadata
 
 
 def test_the_migrations_make_exactly_the_tables_that_are_defined(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from server.storage.tables_access import metadata
+from server.storage.tables_photos import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

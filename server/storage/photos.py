@@ -1,0 +1,234 @@
+"""Prints of photos, the index over them, and what was found: rows and keys, no pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from sqlalchemy import Connection, Table, func, or_, select
+
+from custody.likeness.finding import POPULAR, ranked
+from custody.likeness.prints import NotAPrint, Print
+from server.storage.database import Bulk, Database
+from server.storage.tables_access import blob_mentions, blobs
+from server.storage.tables_photos import index, likenesses, photo_prints, photo_todo, postings
+
+MANY = 900  # values in one IN list
+AT_ONCE = 2000
+
+_write_todo = Bulk(photo_todo, ("sha256",), ignore=True)
+_write_likenesses = Bulk(
+    likenesses,
+    ("record", "earlier", "sort", "turn", "score", "share", "found"),
+    conflict=("record", "earlier"),
+)
+_write_postings = Bulk(postings, ("key", "photo"), ignore=True)
+
+
+class Found(NamedTuple):
+    """A later piece of evidence that is like an earlier one; see `custody.likeness.Likeness`."""
+
+    record: str
+    earlier: str
+    sort: str
+    turn: str
+    score: int
+    share: int
+    found: int
+
+
+# --- The queue --------------------------------------------------------------------------------------------------
+
+
+def await_look(conn: Connection, digests: Collection[str]) -> None:
+    """Somebody should look at these blobs, once they are held."""
+    _write_todo(conn, [(digest,) for digest in sorted(digests)])
+
+
+def waiting(conn: Connection, after: str = "", limit: int = AT_ONCE) -> list[str]:
+    """The next blobs of the queue that are held, by digest."""
+    wanted = select(photo_todo.c.sha256).join(blobs, blobs.c.sha256 == photo_todo.c.sha256)
+    return list(conn.scalars(wanted.where(photo_todo.c.sha256 > after).order_by(photo_todo.c.sha256).limit(limit)))
+
+
+def waiting_count(conn: Connection, evidence: Table) -> int:
+    """How many of them are named by this kind of record: what lies behind a wall is not even counted."""
+    waits = photo_todo.join(blobs, blobs.c.sha256 == photo_todo.c.sha256).join(
+        evidence, evidence.c.sha256 == photo_todo.c.sha256
+    )
+    return int(conn.scalar(select(func.count(photo_todo.c.sha256.distinct())).select_from(waits)) or 0)
+
+
+def looked_at(conn: Connection, digest: str) -> None:
+    conn.execute(photo_todo.delete().where(photo_todo.c.sha256 == digest))
+
+
+def naming(conn: Connection, digest: str) -> list[str]:
+    """The records that name a blob."""
+    wanted = select(blob_mentions.c.record).where(blob_mentions.c.sha256 == digest).distinct()
+    return list(conn.scalars(wanted.order_by(blob_mentions.c.record)))
+
+
+# --- Prints -----------------------------------------------------------------------------------------------------
+
+
+def keep_print(conn: Connection, digest: str, content: bytes | None, now: int) -> int:
+    """Keep the print of a blob, or that it has none; returns its number, which it keeps for good."""
+    known = number_of(conn, digest)
+    if known is not None:
+        return known
+    added = conn.execute(photo_prints.insert().values(sha256=digest, print=content, made=now))
+    return int(added.inserted_primary_key[0])  # type: ignore[index]
+
+
+def number_of(conn: Connection, digest: str) -> int | None:
+    return conn.scalar(select(photo_prints.c.number).where(photo_prints.c.sha256 == digest))
+
+
+def print_of(conn: Connection, digest: str) -> Print | None:
+    content = conn.scalar(select(photo_prints.c.print).where(photo_prints.c.sha256 == digest))
+    return _read(content)
+
+
+def digests_of(conn: Connection, numbers: Collection[int]) -> dict[int, str]:
+    wanted = select(photo_prints.c.number, photo_prints.c.sha256).where(photo_prints.c.number.in_(list(numbers)))
+    return {row.number: row.sha256 for row in conn.execute(wanted)}
+
+
+def scan(conn: Connection) -> Iterator[tuple[int, str, Print]]:
+    """(number, digest, print) of every photo, streamed."""
+    wanted = select(photo_prints.c.number, photo_prints.c.sha256, photo_prints.c.print)
+    for row in conn.execution_options(yield_per=1000).execute(wanted.order_by(photo_prints.c.number)):
+        held = _read(row.print)
+        if held is not None:
+            yield row.number, row.sha256, held
+
+
+def totals(conn: Connection) -> tuple[int, int, int]:
+    """(photos with a print, pictures without one, likenesses)."""
+    with_print, all_of_them = conn.execute(select(func.count(photo_prints.c.print), func.count())).one()
+    return with_print, all_of_them - with_print, int(conn.scalar(select(func.count()).select_from(likenesses)) or 0)
+
+
+def _read(content: bytes | None) -> Print | None:
+    try:
+        return Print.load(bytes(content)) if content else None
+    except NotAPrint:
+        return None
+
+
+# --- The index --------------------------------------------------------------------------------------------------
+
+
+class PhotoIndex:
+    """The index of one compartment: a file beside the database, made again from the prints where it is gone."""
+
+    def __init__(self, file: Path) -> None:
+        self.database = Database(file)
+
+    @property
+    def exists(self) -> bool:
+        return self.database.path.exists()
+
+    def close(self) -> None:
+        self.database.close()
+
+    def create(self) -> None:
+        with self.database.write() as conn:
+            index.create_all(conn)
+
+    def put(self, photos: Sequence[tuple[int, Print]]) -> None:
+        """Put photos under their keys; once or many times is the same. A key that has `POPULAR` photos takes no more."""
+        pairs = _pairs(photos)
+        with self.database.write() as conn:
+            full = _full(conn, {key for key, _ in pairs})
+            _write_postings(conn, [pair for pair in pairs if pair[0] not in full])
+
+    def fill(self, photos: Iterator[tuple[int, Print]]) -> int:
+        """Make an empty index from many photos at once, in the order of the keys; returns the number of photos."""
+        keys, numbers, count = [], [], 0
+        for number, held in photos:
+            own = held.keys()
+            keys.append(own)
+            numbers.append(np.full(len(own), number, np.int64))
+            count += 1
+        if count:
+            self.fill_sorted(*_sorted(np.concatenate(keys), np.concatenate(numbers)))
+        return count
+
+    def fill_sorted(self, keys: np.ndarray, numbers: np.ndarray) -> None:
+        """As `fill`, of (key, photo) in order."""
+        kept = ranked(keys, numbers)
+        keys, numbers = keys[kept], numbers[kept]
+        with self.database.write() as conn:
+            for start in range(0, len(keys), 100_000):
+                some = slice(start, start + 100_000)
+                _write_postings(conn, list(zip(keys[some].tolist(), numbers[some].tolist(), strict=True)))
+
+
+class IndexShelf:
+    """A `custody.likeness.Shelf`: keys from an index, prints from the database."""
+
+    def __init__(self, conn: Connection, index: PhotoIndex) -> None:
+        self._conn, self._index = conn, index
+
+    def under(self, keys: Collection[int]) -> list[tuple[int, int]]:
+        asked = sorted(keys)  # neighbours in the index lie on one page
+        with self._index.database.read() as conn:
+            return [
+                (row[0], row[1])
+                for start in range(0, len(asked), MANY)
+                for row in conn.exec_driver_sql(*_under(asked[start : start + MANY]))
+            ]
+
+    def prints(self, photos: Collection[int]) -> Mapping[int, Print]:
+        wanted = select(photo_prints.c.number, photo_prints.c.print).where(photo_prints.c.number.in_(list(photos)))
+        read = {row.number: _read(row.print) for row in self._conn.execute(wanted)} if photos else {}
+        return {number: held for number, held in read.items() if held is not None}
+
+
+def _under(keys: list[int]) -> tuple[str, tuple[int, ...]]:
+    marks = ",".join("?" * len(keys))
+    return f"SELECT key, photo FROM postings WHERE key IN ({marks})", tuple(keys)
+
+
+def _pairs(photos: Sequence[tuple[int, Print]]) -> list[tuple[int, int]]:
+    return sorted((key, number) for number, held in photos for key in held.keys().tolist())
+
+
+def _sorted(keys: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    order = np.lexsort((numbers, keys))
+    return keys[order], numbers[order]
+
+
+def _full(conn: Connection, keys: Collection[int]) -> set[int]:
+    asked = sorted(keys)
+    counted = (
+        select(postings.c.key).where(postings.c.key.in_(asked[start : start + MANY])).group_by(postings.c.key).having(
+            func.count() >= POPULAR
+        )
+        for start in range(0, len(asked), MANY)
+    )  # fmt: skip
+    return {key for wanted in counted for key in conn.scalars(wanted)}
+
+
+# --- What was found ---------------------------------------------------------------------------------------------
+
+
+def keep_found(conn: Connection, found: Sequence[Found]) -> None:
+    _write_likenesses(conn, [tuple(one) for one in found])
+
+
+def found_since(conn: Connection, since: int = 0) -> Iterator[Found]:
+    """Everything found from a server time on, newest first."""
+    wanted = select(likenesses).where(likenesses.c.found >= since)
+    for row in conn.execute(wanted.order_by(likenesses.c.found.desc(), likenesses.c.record, likenesses.c.earlier)):
+        yield Found(*row)
+
+
+def found_of(conn: Connection, record: str) -> list[Found]:
+    """Everything found about one piece of evidence, as the later or the earlier one."""
+    wanted = select(likenesses).where(or_(likenesses.c.record == record, likenesses.c.earlier == record))
+    return [Found(*row) for row in conn.execute(wanted.order_by(likenesses.c.score.desc()))]
