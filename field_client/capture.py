@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple, cast
 
 from custody import codes, media
 from custody.media import Metadata
@@ -29,6 +29,9 @@ from field_client.tablet import Tablet
 from schemas.fields import Attachments
 from schemas.labels import Label
 from sync.core.errors import Refused
+
+if TYPE_CHECKING:
+    from field_client.likeness import Similar
 
 Source = Literal["camera", "gallery", "recorder", "screen"]
 
@@ -44,6 +47,7 @@ class Captured(NamedTuple):
     elsewhere  other records on this tablet with the same file, for which a person should give the reason
     note       why it has no preview, where it should have one
     watermark  the evidence record of its watermarked copy, where one was made
+    similar    earlier photos that it is like: a person should give the reason
     """
 
     evidence: str
@@ -54,6 +58,7 @@ class Captured(NamedTuple):
     elsewhere: tuple[str, ...] = ()
     note: Label | None = None
     watermark: str | None = None
+    similar: tuple[Similar, ...] = ()
 
 
 def capture(
@@ -67,6 +72,7 @@ def capture(
     name: str = "",
     place: Mapping[str, Any] | None = None,
     watermark: bool | None = None,
+    stage: str | None = None,
     saved: Callable[[Captured], None] = lambda captured: None,
 ) -> Captured:
     """Take a file in as evidence of a record; on return it is safe against a power cut, and has its pictures.
@@ -75,6 +81,7 @@ def capture(
     name       what to call the file where `file` is a stream
     place      where the tablet is (`Point`); else what the picture says
     watermark  whether a photo gets a watermarked copy; where nothing is said, in an inspection
+    stage      `before` or `after` a rectification
     saved      told as soon as it is safe, before any picture is made
 
     :raises NotFound: there is no such record
@@ -98,6 +105,7 @@ def capture(
                 name=name or file.name,
                 place=place,
                 watermark=watermark,
+                stage=stage,
                 saved=saved,
             )
     kind = _holder(tablet, record)
@@ -114,7 +122,7 @@ def capture(
             tablet.attach(record, stored.sha256, stored.size, mime, name=name)
         return Captured(known, stored.sha256, stored.size, mime, again=True, elsewhere=elsewhere)
     evidence = tablet.store.clock.new_id()
-    given = {"item": item, "caption": caption, "source": source, "place": dict(place) if place else None}
+    given = {"item": item, "caption": caption, "source": source, "place": dict(place) if place else None, "stage": stage}
     marked = kind == "inspection" if watermark is None else watermark
     with tablet.store.writing():
         circumstances = _circumstances(tablet, record, kind, stored, mime, said, given)
@@ -128,7 +136,7 @@ def capture(
     made = derivatives.make(tablet, evidence)
     if made.problem is not None:
         _note(tablet, kind, record, made.problem, item)
-    return captured._replace(note=made.problem, watermark=made.watermark)
+    return captured._replace(note=made.problem, watermark=made.watermark, similar=made.similar)
 
 
 def strays(tablet: Tablet) -> list[str]:

@@ -15,7 +15,7 @@ from contextlib import closing
 from datetime import datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from custody import codes
 from custody.digests import sm3_of
@@ -29,6 +29,9 @@ from field_client.showing import PLACED_BY
 from field_client.tablet import Tablet
 from schemas.labels import Label
 from sync.core.errors import BrokenFile, NotFound
+
+if TYPE_CHECKING:
+    from field_client.likeness import Similar
 
 SIZES = {"preview": (1600, 1600), "thumbnail": (320, 320)}
 WATERMARKED = (2000, 2000)
@@ -52,10 +55,12 @@ class Derived(NamedTuple):
 
     problem    why there are no pictures, where there should be some
     watermark  the evidence record of the watermarked copy that was made now
+    similar    earlier photos that it is like
     """
 
     problem: Label | None = None
     watermark: str | None = None
+    similar: tuple[Similar, ...] = ()
 
 
 def chores_for(tablet: Tablet, mime: str, marked: bool) -> list[What]:
@@ -147,14 +152,16 @@ def _draw(tablet: Tablet, evidence: str, values: Mapping[str, Any], owed: list[W
             tablet.write("evidence", marked, _derived(tablet, evidence, values, copy, made, mark))
             tablet.attach(subject, copy.sha256, copy.size, "image/jpeg", "preview", f"{name}（水印）" if name else "")
         tablet.store.chores.done(evidence, owed)
-    return Derived(watermark=marked)
+    return Derived(watermark=marked, similar=_similar(tablet, evidence, made))
 
 
 def _small(tablet: Tablet, stored: Mapping[str, Stored], made: Made) -> dict[str, Any]:
     """path → value of the original's record: its small pictures, and what was seen in making them."""
+    from field_client import likeness  # NumPy: only for whoever took a photo
+
     known = tablet.registry["evidence"].field_of
     values = {role: stored[role].sha256 for role in ("thumbnail", "preview")}
-    seen = {"pages": made.pages, **made.looks}
+    seen = {"pages": made.pages, **(likeness.fields(made.looks) if made.looks else {})}
     return values | {path: value for path, value in seen.items() if value is not None and known(path) is not None}
 
 
@@ -189,6 +196,14 @@ def _program() -> str:
         return f"patrolbook {version('patrolbook')}"
     except PackageNotFoundError:  # run from a folder, not installed
         return "patrolbook"
+
+
+def _similar(tablet: Tablet, evidence: str, made: Made) -> tuple[Similar, ...]:
+    if not made.looks:
+        return ()
+    from field_client import likeness
+
+    return likeness.similar(tablet, evidence, made.looks)
 
 
 def _name_of(tablet: Tablet, values: Mapping[str, Any]) -> str:

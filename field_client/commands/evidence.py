@@ -14,7 +14,7 @@ from field_client.commands.printing import brief, print_record
 from field_client.platform.files import replace_file
 from field_client.session import Session, command, group, in_session, option, short
 from field_client.showing import cells, size, value_of
-from schemas.kinds.evidence import Evidence
+from schemas.kinds.evidence import REPEAT_REASONS, Evidence
 from schemas.labels import Label
 from sync.core.errors import NotFound
 from sync.core.fold import State, values_of
@@ -136,5 +136,25 @@ def complete(session: Session) -> None:
     session.terminal.say(Label(f"已处理 {count} 件，尚缺 {left} 件", f"Dealt with {count}, {left} still wait"))
 
 
-for one in (list_, show, lookup, copy, complete):
+@command(
+    "reason",
+    label=Label(
+        "写明一张照片为何与已有照片相似", "Say why a photo is like an earlier one"
+    ),
+    example="patrolbook evidence reason 3f2a71bc same-scene",
+)
+@click.argument("evidence")
+@click.argument("reason", type=click.Choice(list(REPEAT_REASONS)))
+@option("--of", "earlier", metavar="ID", label=Label("与之相似的证据", "the evidence that it repeats"))
+@option("--note", default="", label=Label("说明", "in words"))
+@in_session
+def reason(session: Session, evidence: str, reason: str, earlier: str | None, note: str) -> None:
+    from field_client import likeness  # NumPy: only where it is needed
+
+    repeats = session.record(KIND, earlier) if earlier else None
+    likeness.explain(session.tablet(), session.record(KIND, evidence), repeats, reason, note)
+    session.terminal.say(Label("已保存", "Saved"))
+
+
+for one in (list_, show, lookup, copy, complete, reason):
     evidence.add_command(one)

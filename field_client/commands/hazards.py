@@ -14,7 +14,7 @@ from field_client.commands.printing import brief, print_record, saved
 from field_client.moments import CHINA
 from field_client.session import Session, command, group, in_session, option, short
 from field_client.showing import cells
-from schemas.kinds.evidence import SOURCES
+from schemas.kinds.evidence import REPEAT_REASONS, SOURCES, STAGES
 from schemas.kinds.hazard import GRADES, Hazard, overdue
 from schemas.labels import Label
 from sync.core.fold import State, values_of
@@ -102,7 +102,7 @@ def show(session: Session, hazard: str, as_json: bool) -> None:
 @command(
     "photo",
     label=Label("附上整改前后照片", "Attach photos before and after"),
-    example="patrolbook hazard photo 3f2a71bc IMG_0008.jpg",
+    example="patrolbook hazard photo 3f2a71bc IMG_0008.jpg --stage after",
 )
 @click.argument("hazard")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -114,9 +114,26 @@ def show(session: Session, hazard: str, as_json: bool) -> None:
     show_default=True,
     label=Label("来源", "where it comes from"),
 )
+@option("--stage", type=click.Choice(list(STAGES)), label=Label("整改前 before，整改后 after", "before or after"))
+@option(
+    "--reason",
+    type=click.Choice(list(REPEAT_REASONS)),
+    label=Label("与已有照片相似时的原因（不写则询问）", "why it is like an earlier photo (asked for if left out)"),
+)
+@option("--reason-note", "reason_note", default="", label=Label("原因的说明", "the reason in words"))
 @in_session
-def photo(session: Session, hazard: str, files: tuple[Path, ...], caption: str | None, source: Any) -> None:
-    attach_files(session, session.record(KIND, hazard), files, None, caption, source)
+def photo(
+    session: Session,
+    hazard: str,
+    files: tuple[Path, ...],
+    caption: str | None,
+    source: Any,
+    stage: str | None,
+    reason: str | None,
+    reason_note: str,
+) -> None:
+    record = session.record(KIND, hazard)
+    attach_files(session, record, files, None, caption, source, stage=stage, reason=reason, reason_note=reason_note)
 
 
 for one in (add, list_, show, photo):

@@ -13,12 +13,13 @@ import click
 from custody import codes
 from field_client import inspecting
 from field_client.capture import Captured, capture
+from field_client.commands.likeness import ask_why
 from field_client.commands.printing import brief, print_record
 from field_client.session import Session, command, group, in_session, option, short
 from field_client.showing import cells, size, value_of
 from schemas.fields import Flag, Integer, RecordField, Text
 from schemas.forms import FormGroup, FormItem
-from schemas.kinds.evidence import SOURCES
+from schemas.kinds.evidence import REPEAT_REASONS, SOURCES
 from schemas.kinds.inspection import MODES, Inspection
 from schemas.labels import Label
 from sync.core.errors import InvalidField, Malformed, Problem
@@ -308,6 +309,12 @@ def note(session: Session, inspection: str, text: str, item: str | None) -> None
         "also keep a copy marked with time, place, institution, officers and a code (the default)",
     ),
 )
+@option(
+    "--reason",
+    type=click.Choice(list(REPEAT_REASONS)),
+    label=Label("与已有照片相似时的原因（不写则询问）", "why it is like an earlier photo (asked for if left out)"),
+)
+@option("--reason-note", "reason_note", default="", label=Label("原因的说明", "the reason in words"))
 @in_session
 def photo(
     session: Session,
@@ -317,9 +324,12 @@ def photo(
     caption: str | None,
     source: Any,
     watermark: bool | None,
+    reason: str | None,
+    reason_note: str,
 ) -> None:
     wanted = session.settings.watermark if watermark is None else watermark
-    attach_files(session, session.record(inspecting.KIND, inspection), files, item, caption, source, wanted)
+    record = session.record(inspecting.KIND, inspection)
+    attach_files(session, record, files, item, caption, source, wanted, reason=reason, reason_note=reason_note)
 
 
 def attach_files(
@@ -330,6 +340,10 @@ def attach_files(
     caption: str | None,
     source: Any,
     watermark: bool = False,
+    *,
+    stage: str | None = None,
+    reason: str | None = None,
+    reason_note: str = "",
 ) -> None:
     """Take files in as evidence, one after the other, and say what became of each: "saved" as soon as it is."""
     terminal = session.terminal
@@ -340,7 +354,9 @@ def attach_files(
             told = f"{file.name} {size(made.size)} {made.mime} SHA-256 {made.sha256[:16]}"
             terminal.say(Label(f"{SAVED.zh} {told}", f"{SAVED.en} {told}"), fg="green")
 
-        made = capture(session.tablet(), record, file, item, caption, source, watermark=watermark, saved=saved)
+        made = capture(
+            session.tablet(), record, file, item, caption, source, watermark=watermark, stage=stage, saved=saved
+        )
         if made.again:
             terminal.warn(Label(f"{file.name}：这条记录已有这个文件", f"{file.name}: the record has this file already"))
             continue
@@ -350,6 +366,8 @@ def attach_files(
         if made.elsewhere:
             others = "、".join(short(one) for one in made.elsewhere)
             terminal.warn(Label(f"其他记录也有这个文件：{others}", f"other records have this file too: {others}"))
+        if made.similar:
+            ask_why(session, made.evidence, made.similar, reason, reason_note)
         if made.note is not None:
             terminal.warn(made.note)
 

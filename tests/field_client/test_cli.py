@@ -18,6 +18,7 @@ from field_client.cli import cli
 from schemas.library import library
 from schemas.registry import shipped
 from sync.core.errors import Problem
+from tests.support.photographs import compressed, cropped, photograph
 from tests.support.pictures import jpeg
 from tests.support.server import TestServer, running_server
 
@@ -265,6 +266,23 @@ def test_a_photo_is_taken_in_once_and_belongs_to_its_item(tablet: Hand, inspecti
     values = tablet.json("inspect", "show", inspection)["values"]
     (evidence,) = [value for path, value in values.items() if path.startswith("evidence/")]
     assert evidence["item"] == "LIC-01" and evidence["size"] == photo.stat().st_size
+
+
+def test_a_recycled_photo_is_named_and_saved_and_the_reason_may_be_given_then_or_later(
+    tablet: Hand, inspection: str, tmp_path: Path
+) -> None:
+    for number, content in enumerate([photograph("nagasaki-boats"), cropped(photograph("nagasaki-boats"))] * 2):
+        (tmp_path / f"{number}.jpg").write_bytes(compressed(content, 90 - 10 * number))
+    assert "疑似重复" not in tablet.said("inspect", "photo", inspection, str(tmp_path / "0.jpg"))
+    told = tablet.said("inspect", "photo", inspection, str(tmp_path / "1.jpg"))
+    assert "已保存 1.jpg" in told and "裁剪自该照片" in told and "学雅口才" in told
+    later = re.search(r"evidence reason (\w+)", told)
+    assert later is not None
+    assert "已保存" in tablet.said("evidence", "reason", later[1], "same-scene")
+    assert tablet.json("evidence", "show", later[1])["values"]["repeat_reason"] == "same-scene"
+    assert "同一现场" in tablet.said("inspect", "photo", inspection, str(tmp_path / "2.jpg"), "--reason", "same-scene")
+    words = ("--reason", "other", "--reason-note", "演示")
+    assert "演示" in tablet.said("inspect", "photo", inspection, str(tmp_path / "3.jpg"), *words)
 
 
 def test_a_photo_that_is_not_there_or_empty_is_said(tablet: Hand, inspection: str, tmp_path: Path) -> None:
