@@ -17,6 +17,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from schemas.labels import Label
+from server import acts
 from server.access import rights
 from server.keys import ServerKeys
 from server.storage import people
@@ -70,6 +71,8 @@ def enrol(database: Database, keys: ServerKeys, claim: Mapping[str, Any], now: i
         people.add_device(conn, device)
         if not people.use_code(conn, digest, device.id, now):
             raise CodeNotValid()  # and the device that was just added is rolled back
+        where = rights.compartment_of(conn, device)
+        acts.append(conn, where, acts.ENROLLED, now, device=device.id, key=key.hex(), person=code.person)
         return _told(conn, device, now)
 
 

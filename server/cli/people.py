@@ -10,7 +10,7 @@ import segno
 
 from schemas.base import COMPARTMENTS
 from schemas.labels import Label
-from server import decisions
+from server import acts, decisions
 from server.access import enrolment, rights
 from server.access.rights import ROLES
 from server.cli.frame import Group, Run, as_json, by, command, main, option, reason
@@ -174,6 +174,10 @@ def revoke(run: Run, device: str, reason: str) -> None:
     with house.database.write() as conn:
         if not people.revoke(conn, device, house.now(), reason):
             raise NotFound(what=device)
+        known = people.device(conn, device)
+        assert known is not None  # it was just revoked
+        where = rights.compartment_of(conn, known)
+        acts.append(conn, where, acts.REVOKED, house.now(), device=device, key=known.key.hex(), reason=reason)
     run.say(Label(f"已停用 {device}", f"Revoked {device}"))
 
 

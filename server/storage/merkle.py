@@ -6,7 +6,7 @@ Every compartment has a log of its own (`log` is the compartment's name, empty f
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Connection, func, select
 
@@ -91,6 +91,13 @@ def checkpoint(conn: Connection, voice: Voice, now: int) -> str:
 def act_bytes(conn: Connection, log: str, leaf: int) -> bytes | None:
     found = conn.scalar(select(acts.c.bytes).where(acts.c.log == log, acts.c.leaf == leaf))
     return bytes(found) if found is not None else None
+
+
+def acts_of(conn: Connection, log: str) -> Iterator[tuple[int, bytes]]:
+    """(leaf, bytes) of every act of a log, streamed."""
+    wanted = select(acts.c.leaf, acts.c.bytes).where(acts.c.log == log).order_by(acts.c.leaf)
+    for row in conn.execution_options(yield_per=1000).execute(wanted):
+        yield row[0], bytes(row[1])
 
 
 def count_acts(conn: Connection, log: str) -> int:

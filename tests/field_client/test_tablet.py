@@ -151,7 +151,7 @@ def test_a_change_names_the_newest_checkpoint_that_the_tablet_saw(tablet: Tablet
     tablet.sync()
     second = tablet.write("institution", first.record, {"name": "远航"})
     known = tablet.store.checkpoint()
-    assert second.body["seen"] == {"size": known.size, "root": known.root.hex()} and known.size == 1
+    assert second.body["seen"] == {"size": known.size, "root": known.root.hex()} and known.size >= 1
 
 
 def test_a_deleted_record_is_gone_until_somebody_s_unseen_edit_brings_it_back(tablet: Tablet, other: Tablet) -> None:

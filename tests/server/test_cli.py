@@ -448,13 +448,13 @@ def tamper(server: TestServer, statement: Any) -> None:
 
 @pytest.mark.parametrize(
     ("statement", "check"),
-    [(changes.update().where(changes.c.leaf == 0).values(content=b"{}"), "log"),
-     (changes.update().where(changes.c.leaf == 0).values(hash=b"x" * 32), "log"),
-     (changes.delete().where(changes.c.leaf == 1), "log"),
-     (changes.update().where(changes.c.leaf == 1).values(signature=b"x" * 64), ""),
+    [(changes.update().where(changes.c.n == 1).values(content=b"{}"), "log"),
+     (changes.update().where(changes.c.n == 1).values(hash=b"x" * 32), "log"),
+     (changes.delete().where(changes.c.n == 2), "log"),
+     (changes.update().where(changes.c.n == 2).values(signature=b"x" * 64), ""),
      (changes.update().values(signature=b"x" * 64), "chains"),
      (changes.update().where(changes.c.n == 2).values(chain="0" * 64), "chains"),
-     (changes.update().where(changes.c.leaf == 1).values(status="parked", reason="scope"), "records"),
+     (changes.update().where(changes.c.n == 2).values(status="parked", reason="scope"), "records"),
      (states.update().where(states.c.kind == "patrol_note").values(sum=0), "records")],
 )  # fmt: skip
 def test_whatever_is_altered_in_the_database_is_found(

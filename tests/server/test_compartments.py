@@ -189,7 +189,7 @@ def test_each_compartment_has_a_log_and_a_chain_of_its_own(begun: tuple[TestServ
     team.push(audit(team), audit(team))
     house = server.instance
     with house.database.read() as conn:
-        assert (merkle.size(conn, ""), merkle.size(conn, "sealed")) == (1, 2)
+        assert (merkle.size(conn, ""), merkle.size(conn, "sealed")) == (2, 3)  # and each tablet was enrolled
     assert house.keys.open.origin != house.keys.voice("sealed").origin
     assert county.answer["log"]["origin"] == house.keys.open.origin
     assert team.answer["log"]["origin"] == house.keys.voice("sealed").origin
