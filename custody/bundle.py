@@ -94,7 +94,9 @@ def read_manifest(content: bytes) -> Manifest:
         manifest = Manifest(**body, members=members, withheld=withheld)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise broken("bundle.json") from error
-    texts = [getattr(manifest, name) for name in ("number", "root", "kind", "title", "purpose", "authority", "signer", "key")]
+    texts = [
+        getattr(manifest, name) for name in ("number", "root", "kind", "title", "purpose", "authority", "signer", "key")
+    ]
     plain = all(type(one.name) is str and type(one.size) is int and type(one.sha256) is str for one in members)
     if version != VERSION or not all(type(one) is str for one in texts) or type(manifest.made) is not int or not plain:
         raise broken("bundle.json")
@@ -145,11 +147,11 @@ class Bundle:
         """The objects of an NDJSON member, each in its one form; none where there is no such member."""
         if not self.has(name):
             return []
-        return [_object(line, name) for line in split(self.text(name), name)]
+        return [parsed(line, name) for line in split(self.text(name), name)]
 
     def document(self, name: str) -> dict[str, Any]:
         """The object of a JSON member in its one form."""
-        return _object(self.text(name), name)
+        return parsed(self.text(name), name)
 
     def under(self, folder: str) -> Iterator[str]:
         """The names of the members in a folder, without it."""
@@ -220,7 +222,8 @@ def broken(member: str) -> BrokenFile:
     return BrokenFile(file=member, detail="not a member of an evidence bundle in its only form")
 
 
-def _object(line: bytes, name: str) -> dict[str, Any]:
+def parsed(line: bytes, name: str) -> dict[str, Any]:
+    """A JSON object in its one form. Raises BrokenFile naming the member that holds it."""
     try:
         value = orjson.loads(line)
     except orjson.JSONDecodeError:

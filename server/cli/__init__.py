@@ -5,6 +5,7 @@ import server.cli.desk
 import server.cli.evidence
 import server.cli.people
 import server.cli.photos
+import server.cli.proof
 import server.cli.setup
 import server.cli.tables  # noqa: F401
 from server.cli.frame import main

@@ -152,6 +152,38 @@ def history(conn: Connection, records: Collection[str]) -> list[tuple[Change, Ke
     ]
 
 
+class Linked(NamedTuple):
+    """A kept change with its place in its replica's chain and in the log."""
+
+    replica: str
+    n: int
+    hash: bytes
+    signature: bytes
+    chain: str
+    device: str
+    status: Status
+    log: str
+    leaf: int
+    received: int
+
+
+_LINKED = [changes.c[name] for name in Linked._fields]
+
+
+def linked(conn: Connection, records: Collection[str]) -> list[tuple[Linked, Change]]:
+    """Every kept change of these records that is one, by replica and number."""
+    wanted = select(changes.c.content, *_LINKED).where(changes.c.reason != "not-a-change")
+    rows = (row for some in _slices(records) for row in conn.execute(wanted.where(changes.c.record.in_(some))))
+    found = [(Linked(*row[1:]), Change.stored(bytes(row[0]))) for row in rows]
+    return sorted(found, key=lambda pair: (pair[0].replica, pair[0].n))
+
+
+def chain_of(conn: Connection, replica: str, first: int, last: int) -> list[Linked]:
+    """The links of a replica with first <= n <= last, in order."""
+    wanted = select(*_LINKED).where(changes.c.replica == replica, changes.c.n.between(first, last))
+    return [Linked(*row) for row in conn.execute(wanted.order_by(changes.c.n))]
+
+
 def devices(conn: Connection, ids: Collection[str]) -> dict[str, tuple[str, str]]:
     """change id → (device, role of its author)."""
     wanted = select(changes.c.id, changes.c.device, changes.c.role)

@@ -88,6 +88,12 @@ def checkpoint(conn: Connection, voice: Voice, now: int) -> str:
     return note
 
 
+def made_at(conn: Connection, log: str, size: int) -> int | None:
+    """When the checkpoint of a size was signed, in server milliseconds; None where none was kept."""
+    found = conn.scalar(select(checkpoints.c.made).where(checkpoints.c.log == log, checkpoints.c.size == size))
+    return int(found) if found is not None else None
+
+
 def act_bytes(conn: Connection, log: str, leaf: int) -> bytes | None:
     found = conn.scalar(select(acts.c.bytes).where(acts.c.log == log, acts.c.leaf == leaf))
     return bytes(found) if found is not None else None

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from schemas.base import RecordSchema
 from sync.core.change import canonical
+
+if TYPE_CHECKING:  # the verifier that travels in a bundle has no schemas
+    from schemas.base import RecordSchema
 
 SIGNED_TAG = b"patrolbook/signed/v1\0"
 DOCUMENT_TAG = b"patrolbook/document/v1\0"
@@ -27,7 +29,12 @@ def covered(schema: type[RecordSchema], values: Mapping[str, Any]) -> dict[str, 
 
 def content_hash(schema: type[RecordSchema], record: str, values: Mapping[str, Any]) -> str:
     """The `content` of a signature under the values (path → value) of a record: SHA-256 in hexadecimal."""
-    shown = {"kind": schema.kind, "record": record, "values": covered(schema, values)}
+    return signed_hash(schema.kind, record, covered(schema, values))
+
+
+def signed_hash(kind: str, record: str, values: Mapping[str, Any]) -> str:
+    """The same for values of which it is known that a signature covers all of them."""
+    shown = {"kind": kind, "record": record, "values": dict(values)}
     return hashlib.sha256(SIGNED_TAG + canonical(shown)).hexdigest()
 
 

@@ -1,0 +1,485 @@
+"""Making an evidence bundle: one record, everything that it rests on, and the proofs.
+
+What goes in: the record and what it names (institution, officers and their keys, evidence and what was derived from
+it), all changes that were ever kept of them, the links of their replicas in between as bare hashes, the server's acts
+about the files and devices, and proofs against one checkpoint of each log. What stays out: other cases. Their changes
+leave nothing but a hash.
+
+The act `exported` is in the log before the first byte is written.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from custody import report_pdf, single
+from custody.bundle import BUNDLE_TAG, Draft, Manifest, base64, joined
+from custody.report import Access, Derivation, Item, Report, Step
+from schemas.base import DELETED
+from schemas.fields import Attachments, Ref, Tags
+from schemas.kinds.evidence import OPERATIONS, SOURCES, STATUTORY_KINDS
+from schemas.labels import Label
+from server import acts, trusts
+from server.acts import Act
+from server.instance import Instance
+from server.keys import Voice
+from server.storage import blobs, journal, merkle, people, states
+from server.storage.database import Connection
+from server.storage.journal import Linked
+from sync.core import grade as grading
+from sync.core.change import START, Change, canonical
+from sync.core.cosigning import key_id
+from sync.core.errors import NotFound
+from sync.core.fold import State, contested, values_of
+from sync.core.grade import Author, Known
+from sync.core.note import fingerprint
+from sync.core.rules import Rights
+from sync.core.signing import content_hash, covered
+
+FOLLOWED = frozenset({"inspection", "evidence", "hazard", "patrol_note", "case", "handover", "clue"})
+"""Kinds whose own references are followed; of others (an institution, an officer) only the record itself goes in."""
+LEFT_OUT = frozenset({"checklist"})
+DEPTH = 4
+
+Progress = Callable[[str, int, int], None]
+
+
+class Made(NamedTuple):
+    """A bundle that was written: its number, file, size in bytes, and the report in it."""
+
+    number: str
+    file: Path
+    size: int
+    report: Report
+
+
+class _Shown(NamedTuple):
+    """A record that goes in, as merged."""
+
+    state: State
+    values: dict[str, Any]
+
+
+def make(
+    house: Instance,
+    record: str,
+    file: Path,
+    *,
+    purpose: str,
+    by: str,
+    rights: Rights,
+    originals: bool = True,
+    progress: Progress = lambda what, done, total: None,
+) -> Made:
+    """Write the bundle of a record into a new file, whole or not at all.
+
+    :raises NotFound: there is no such record within the person's rights
+    """
+    now = house.now()
+    with house.database.read() as conn:
+        shown = _gathered(house, conn, record, rights)
+    voice = house.keys.voice(house.registry[shown[record].state.kind].compartment)
+    number = f"{shown[record].state.kind}-{record[-8:]}-{house.keys.new_id(now)[-6:]}"
+    with house.database.write() as conn:
+        acts.append(conn, voice.compartment, acts.EXPORTED, now, bundle=number, record=record, by=by, purpose=purpose)
+        for one in house.keys.voices.values():
+            merkle.checkpoint(conn, one, now)
+    with house.database.read() as conn:
+        draft, withheld = Draft(), []
+        evidence = {id: one for id, one in shown.items() if one.state.kind == "evidence"}
+        for digest in sorted({str(one.values["sha256"]) for one in evidence.values() if "sha256" in one.values}):
+            blob = blobs.get(conn, digest)
+            if blob is None or not originals:
+                withheld.append(digest)
+            else:
+                opens = functools.partial(open, house.files.path(digest), "rb")
+                draft.blobs[f"blobs/{digest}"] = (blob.size, digest, opens)
+        pairs = journal.linked(conn, journal.connected(conn, shown))
+        told = _acts(conn, house, pairs, evidence.values(), number)
+        links = _chains(conn, draft, pairs)
+        _log(conn, house, draft, pairs, told, now)
+        _people(conn, draft, links, pairs)
+        grades = _grades(house, shown, pairs)
+        draft.texts["grades.ndjson"] = joined(grades)
+        trust = trusts.published(house.settings)
+        authority = trust.trust.authority if trust is not None else voice.origin
+        if trust is not None:
+            draft.texts |= trust.files()
+        draft.texts["acts.ndjson"] = joined(
+            [{"act": a.content.decode(), "leaf": a.leaf, "log": _origin(house, a)} for a in told]
+        )
+        report = _report(conn, house, shown, record, pairs, told, grades, voice, trust)
+        title = _title(house, shown[record])
+        manifest = Manifest(
+            number, record, shown[record].state.kind, title, purpose, authority, now,
+            voice.replica, base64(voice.replica_public), draft.listed(), tuple(withheld),
+        )  # fmt: skip
+        report = replace(
+            report, number=number, title=title, purpose=purpose, made=now, authority=authority, content=manifest.content
+        )
+        draft.texts["report.json"] = report.dump()
+        draft.texts["report.pdf"] = report_pdf.render(report)
+        draft.texts["verify.py"] = single.source().encode()
+        draft.texts["README-zh.txt"] = README.encode()
+        manifest = replace(manifest, members=draft.listed())
+    signature = voice.sign(BUNDLE_TAG + manifest.dump())
+    _write(file, draft, manifest, signature)
+    progress("written", 1, 1)
+    return Made(number, file, file.stat().st_size, report)
+
+
+# --- What goes in -----------------------------------------------------------------------------------------------------
+
+
+def _gathered(house: Instance, conn: Connection, record: str, rights: Rights) -> dict[str, _Shown]:
+    found: dict[str, _Shown] = {}
+    todo = [(record, 0)]
+    while todo:
+        id, depth = todo.pop()
+        root = journal.roots(conn, [id]).get(id, id)
+        stored = states.load(conn, [root]).get(root)
+        if root in found or stored is None or stored.bucket is None:
+            continue
+        state = State.read(stored.bytes)
+        schema = house.registry.get(state.kind)
+        if schema is None or state.kind in LEFT_OUT or not _in_sight(schema, state, rights):
+            continue
+        values = {path: value for path, value in values_of(state, schema.merge_of).items() if path != DELETED}
+        found[root] = _Shown(state, values)
+        if state.kind in FOLLOWED and depth < DEPTH:
+            todo += [(one, depth + 1) for one in _named(house, conn, root, found[root])]
+    if record not in found:
+        raise NotFound(what=record)
+    return found
+
+
+def _in_sight(schema: Any, state: State, rights: Rights) -> bool:
+    areas = state.live.get(schema.area_field or "", {}).values()
+    return schema.area_field is None or any(rights.covers(str(area), schema.compartment) for area in areas)
+
+
+def _named(house: Instance, conn: Connection, record: str, shown: _Shown) -> list[str]:
+    """The records that one names, the keys that signed it, and what was derived from it."""
+    fields = house.registry[shown.state.kind].fields_by_name()
+    named: list[str] = []
+    for path, value in shown.values.items():
+        name, _, key = path.partition("/")
+        field = fields.get(name)
+        if isinstance(field, Ref) and isinstance(value, str):
+            named.append(value)
+        elif isinstance(field, Attachments) or (isinstance(field, Tags) and field.target and value is True):
+            named.append(key)
+    if shown.state.kind == "evidence":
+        named += [str(row["record"]) for row in house.projections.find(conn, "evidence", "original", record)]
+    keys = {value.get("key") for path, value in shown.values.items() if path.startswith("signatures/")}
+    if keys - {None}:
+        for row in house.projections.rows(conn, "officer_key"):
+            if row["public_key"] and key_id(bytes.fromhex(row["public_key"])) in keys:
+                named.append(str(row["record"]))
+    return named
+
+
+def _acts(
+    conn: Connection, house: Instance, pairs: list[tuple[Linked, Change]], evidence: Iterable[_Shown], number: str
+) -> list[Act]:
+    """The acts that are about these files, devices and this export."""
+    devices = {link.device for link, _ in pairs}
+    digests = {str(one.values.get("sha256")) for one in evidence}
+    told = []
+    for compartment in house.keys.voices:
+        for act in acts.every(conn, compartment):
+            body = act.body
+            about = body.get("device") in devices or body.get("sha256") in digests or body.get("blob") in digests
+            if about or body.get("bundle") == number:
+                told.append(act)
+    return told
+
+
+def _chains(conn: Connection, draft: Draft, pairs: list[tuple[Linked, Change]]) -> dict[str, list[Linked]]:
+    shown = {(link.replica, link.n): change for link, change in pairs}
+    by_replica: dict[str, list[int]] = {}
+    for link, _ in pairs:
+        by_replica.setdefault(link.replica, []).append(link.n)
+    found = {}
+    for replica, numbers in by_replica.items():
+        links = journal.chain_of(conn, replica, min(numbers), max(numbers))
+        found[replica] = links
+        lines = [
+            {
+                "hash": bytes(one.hash).hex(),
+                "leaf": one.leaf,
+                "log": one.log,
+                "n": one.n,
+                "shown": (replica, one.n) in shown,
+                "sig": base64(bytes(one.signature)),
+                "status": one.status,
+            }
+            for one in links
+        ]
+        draft.texts[f"chains/{replica}.ndjson"] = joined(lines)
+        contents = [shown[replica, one.n].content for one in links if (replica, one.n) in shown]
+        draft.texts[f"changes/{replica}.ndjson"] = b"".join(content + b"\n" for content in contents)
+    return found
+
+
+def _log(
+    conn: Connection, house: Instance, draft: Draft, pairs: list[tuple[Linked, Change]], told: list[Act], now: int
+) -> None:
+    """Proofs that every change and act is in its log, and that the log extends what tablets saw of it."""
+    leaves = {(link.log, link.leaf) for link, _ in pairs} | {(act.log, act.leaf) for act in told}
+    seen = {
+        (link.log, int(change.body["seen"]["size"]), str(change.body["seen"]["root"]))
+        for link, change in pairs
+        if change.body.get("seen")
+    }
+    proofs: list[dict[str, Any]] = []
+    points: list[dict[str, Any]] = []
+    for compartment in sorted({log for log, _ in leaves}):
+        voice, size = house.keys.voice(compartment), merkle.size(conn, compartment)
+        points.append({"note": merkle.checkpoint(conn, voice, now)})
+        for _, leaf in sorted(one for one in leaves if one[0] == compartment):
+            proof = merkle.inclusion(conn, compartment, leaf, size)
+            proofs.append({"leaf": leaf, "log": voice.origin, "proof": [base64(node) for node in proof]})
+        for _, old, root in sorted(one for one in seen if one[0] == compartment and one[1] <= size):
+            proof = merkle.consistency(conn, compartment, old, size)
+            points.append({"log": voice.origin, "old": old, "proof": [base64(node) for node in proof], "root": root})
+    draft.texts["proofs.ndjson"] = joined(proofs)
+    draft.texts["checkpoints.ndjson"] = joined(points)
+    for name in [one for one in draft.texts if one.startswith("chains/")]:
+        draft.texts[name] = _with_origins(house, draft.texts[name])
+
+
+def _with_origins(house: Instance, content: bytes) -> bytes:
+    """The links with the origin of their log in place of the compartment's name, as everything in a bundle names it."""
+    lines = [orjson.loads(line) for line in content.splitlines()]
+    return joined([line | {"log": house.keys.voice(line["log"]).origin} for line in lines])
+
+
+def _people(conn: Connection, draft: Draft, links: dict[str, list[Linked]], pairs: list[tuple[Linked, Change]]) -> None:
+    starts = {}
+    for replica, chain in links.items():
+        first = chain[0].n
+        before = journal.chain_of(conn, replica, first - 1, first - 1)
+        starts[replica] = START if first == 1 else before[0].chain if before else ""
+    names = {one.id: one.name for one in people.everybody(conn)}
+    wanted = {id for _, change in pairs for id in change.by}
+    devices = {link.device for link, _ in pairs}
+    draft.texts["people.json"] = canonical(
+        {
+            "devices": {id: found.name for id in devices if (found := people.device(conn, id)) is not None},
+            "people": {id: names[id] for id in wanted if id in names},
+            "replicas": {replica: chain[0].device for replica, chain in links.items()},
+            "starts": starts,
+        }
+    )
+
+
+# --- Grades -----------------------------------------------------------------------------------------------------------
+
+
+def _grades(house: Instance, shown: dict[str, _Shown], pairs: list[tuple[Linked, Change]]) -> list[dict[str, Any]]:
+    """What the grade of each record is, and from which facts: inspections first, then the evidence that belongs to them."""
+    found: dict[str, dict[str, Any]] = {}
+    for kind in ("inspection", "patrol_note", "evidence"):
+        for record, one in sorted(shown.items()):
+            if one.state.kind == kind and kind in grading.GRADED:
+                found[record] = _grade(house, shown, record, one, found)
+    return list(found.values())
+
+
+def _grade(
+    house: Instance, shown: dict[str, _Shown], record: str, one: _Shown, before: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
+    schema = house.registry[one.state.kind]
+    officers = {id: shown[id].values for id in grading.named_officers(one.values) if id in shown}
+    keys = {
+        key_id(bytes.fromhex(str(key.values["public_key"]))): key.values
+        for key in shown.values()
+        if key.state.kind == "officer_key" and "public_key" in key.values
+    }
+    authors = sorted({(one.state.acts[act].role, False) for live in one.state.live.values() for act in live})
+    subject = str(one.values.get("subject") or "")
+    sources = [before[subject]["grade"]] if subject in before else []
+    known = Known(
+        content=content_hash(schema, record, one.values),
+        authors=[Author(*author) for author in authors],
+        officers=officers,
+        keys=keys,
+        contested=contested(one.state, schema.merge_of),
+        sources=[grading.Graded(grade) for grade in sources],
+    )
+    graded = grading.grade_of(one.state.kind, one.values, known)
+    assert graded is not None  # asked for kinds that have one
+    return {
+        "record": record,
+        "kind": one.state.kind,
+        "values": one.values,
+        "covered": sorted(covered(schema, one.values)),
+        "content": known.content,
+        "authors": [list(author) for author in authors],
+        "officers": officers,
+        "keys": keys,
+        "contested": sorted(known.contested),
+        "sources": sources,
+        "grade": graded.grade,
+        "reasons": [[reason.zh, reason.en] for reason in graded.reasons],
+    }
+
+
+# --- The report -------------------------------------------------------------------------------------------------------
+
+
+def _report(
+    conn: Connection,
+    house: Instance,
+    shown: dict[str, _Shown],
+    record: str,
+    pairs: list[tuple[Linked, Change]],
+    told: list[Act],
+    grades: list[dict[str, Any]],
+    voice: Voice,
+    trust: trusts.Published | None,
+) -> Report:
+    names = {one.id: one.name for one in people.everybody(conn)}
+    graded = {one["record"]: one for one in grades}
+    first: dict[str, tuple[Linked, Change]] = {}
+    for link, change in pairs:
+        if change.kind == "evidence" and "sha256" in change.set:
+            first.setdefault(change.record, (link, change))
+    originals = [id for id in sorted(first) if shown[id].values.get("role") != "derived"]
+    numbers = {id: number for number, id in enumerate(originals, start=1)}
+    held = {str(act.body.get("sha256")): act for act in told if act.body["act"] == "blob-held"}
+    items: list[Item] = []
+    steps: list[Step] = []
+    derived: list[Derivation] = []
+    accesses: list[Access] = []
+    for id in originals:
+        link, change = first[id]
+        values, number = shown[id].values, numbers[id]
+        who = "、".join(names.get(one, one) for one in change.by)
+        device = people.device(conn, link.device)
+        clock, seen = change.body["clock"], change.body.get("seen")
+        receipt = held.get(str(values["sha256"]))
+        items.append(
+            Item(
+                number,
+                id,
+                str(values.get("caption") or values.get("item") or "照片或文件"),
+                _zh(STATUTORY_KINDS, values.get("statutory_kind")),
+                str(values["mime"]),
+                int(values["size"]),
+                str(values["sha256"]),
+                values.get("sm3"),
+                _made_at(conn, link.log, seen),
+                f"采集人已见日志大小 {seen['size']}" if seen else "",
+                receipt.body["at"] if receipt else link.received,
+                "服务器收讫" if receipt else "服务器收到变更",
+                int(clock["wall"]) + int(clock["off"]),
+                None,
+                _place(values.get("place")),
+                (who,),
+                device.name if device else link.device,
+                _zh(SOURCES, values.get("source")),
+                graded[id]["grade"] if id in graded else "",
+                blobs.get(conn, str(values["sha256"])) is not None,
+            )  # fmt: skip
+        )
+        where = device.name if device else link.device
+        steps.append(
+            Step(number, int(clock["wall"]) + int(clock["off"]), "采集并签名", who, where, "平板（加密）", "采集时计算")
+        )
+        steps.append(Step(number, link.received, "变更写入日志", "服务器", "", "服务器", f"日志位置 {link.leaf}"))
+        if receipt is not None:
+            steps.append(Step(number, receipt.body["at"], "收到全部字节并重算", "服务器", "", "服务器", "SHA-256 一致"))
+    for id in sorted(set(first) - set(originals)):
+        values, (link, change) = shown[id].values, first[id]
+        details = "；".join(" ".join(map(str, row)) for row in values.get("parameters") or ())
+        who = "、".join(names.get(one, one) for one in change.by)
+        number = numbers.get(str(values.get("original")), 0)
+        operation = _zh(OPERATIONS, values.get("operation"))
+        derived.append(
+            Derivation(
+                number, link.received, operation, details, str(values.get("tool") or ""), str(values["sha256"]), who
+            )
+        )
+    for act in told:
+        if act.body["act"] in (acts.OPENED, acts.EXPORTED):
+            who = names.get(str(act.body.get("by")), str(act.body.get("by")))
+            what = "导出证据包" if act.body["act"] == acts.EXPORTED else f"查阅 {str(act.body.get('blob'))[:12]}"
+            accesses.append(Access(act.body["at"], who, what, str(act.body.get("purpose") or ""), act.leaf))
+    size = merkle.size(conn, voice.compartment)
+    main = graded.get(record)
+    party = next((str(one.values.get("name")) for one in shown.values() if one.state.kind == "institution"), "")
+    parked = [
+        f"{link.replica} 第 {link.n} 条未被采纳（{link.status}）" for link, _ in pairs if link.status != "accepted"
+    ]
+    return Report(
+        "", record, "", "", party, "", 0, "", fingerprint(trust.root) if trust is not None else "—",
+        voice.origin, size, merkle.root(conn, voice.compartment).hex(),
+        main["grade"] if main else "", tuple(zh for zh, _ in main["reasons"]) if main else (),
+        tuple(items), tuple(steps), (), tuple(derived), tuple(accesses), (), tuple(parked),
+    )  # fmt: skip
+
+
+def _made_at(conn: Connection, log: str, seen: Any) -> int | None:
+    """When the checkpoint that somebody had seen was signed."""
+    return merkle.made_at(conn, log, int(seen["size"])) if seen else None
+
+
+def _place(place: Any) -> str:
+    if not isinstance(place, dict):
+        return ""
+    return f"北纬 {place['lat'] / 1e7:.6f} 东经 {place['lon'] / 1e7:.6f}"
+
+
+def _zh(options: dict[str, Label], value: Any) -> str:
+    return options[value].zh if value in options else ""
+
+
+def _title(house: Instance, one: _Shown) -> str:
+    schema = house.registry[one.state.kind]
+    return f"{schema.label.zh} {one.values.get(schema.title) or ''}".strip()
+
+
+def _origin(house: Instance, act: Act) -> str:
+    return house.keys.voice(act.log).origin
+
+
+def _write(file: Path, draft: Draft, manifest: Manifest, signature: bytes) -> None:
+    """Temporary name, fsync, rename: a bundle has its name only when it is whole."""
+    scratch = file.with_name(f".{file.name}.new")
+    try:
+        with open(scratch, "wb") as out:
+            draft.write(out, manifest, signature)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(scratch, file)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+README = """电子证据包
+
+本文件是普通 ZIP，可用任何解压软件打开。内容：
+  report.pdf    电子证据保管链报告，先看它
+  blobs/        原件和衍生件，文件名就是 SHA-256
+  changes/      每台平板写下并签名的变更，一行一条
+  chains/       变更的链：编号、校验值、签名；未展示的变更只有校验值
+  acts.ndjson   服务器的动作：登记设备、收讫文件、查阅、导出
+  proofs.ndjson、checkpoints.ndjson   日志的证明
+  trust.json    信任文件，由根密钥签名
+
+如何独立验证（不需要联网，也不需要服务器）：
+  1. 从纸质文件、公告或当面取得根密钥指纹。不要用本包自称的指纹。
+  2. 运行  python3 verify.py 证据包.fib --root "指纹"
+     需要 Python 3.11 或更新；装有 cryptography 最好，没有时用本机的 openssl。
+  3. 看最后一行和退出码：0 必查项目全部通过；1 有改动；2 材料不全；3 文件格式有误。
+     “未检查”不等于通过。
+"""

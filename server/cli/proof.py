@@ -1,0 +1,206 @@
+"""Evidence that stands up elsewhere: the trust file, evidence bundles, and checking one."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from pathlib import Path
+
+import click
+
+from custody import report_pdf
+from custody.bundle import Bundle
+from custody.checks import ENDS, WORDS, examine
+from schemas.labels import Label
+from server import bundles, trusts
+from server.cli.frame import Group, Run, as_json, by, command, main, option
+from sync.core.errors import InvalidField, NotReady, Refused
+from sync.core.note import fingerprint
+from sync.core.trust import Witness
+
+TRUST = Group("trust", about=Label("信任文件（由根密钥签名）", "The trust file, signed by the root key"))
+main.add_command(TRUST)
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_COLOURS = {"pass": "green", "fail": "bold red", "not-checked": "yellow"}
+_passphrase = option(
+    "--passphrase",
+    envvar="PATROLBOOK_PASSPHRASE",
+    show_envvar=True,
+    about=Label("根密钥文件的口令；不写则询问", "Passphrase of the root key's file; asked for if left out"),
+)
+
+
+@command(
+    TRUST,
+    "root",
+    Label(
+        "生成根密钥，存入口令加密的文件。此文件不放服务器，应离线保管；其指纹印在纸上公布。",
+        "Make the root key, in a file encrypted with a passphrase. Keep the file offline and publish its fingerprint.",
+    ),
+    "patrolbook-server trust root /media/safe/root.age",
+)
+@click.argument("file", type=_FILE)
+@_passphrase
+def root(run: Run, file: Path, passphrase: str | None) -> None:
+    public = trusts.create_root(file, _ask(run, passphrase, confirm=True))
+    run.say(Label(f"已写入 {file}，请离线保管", f"Written to {file}; keep it offline"), "bold green")
+    run.say(Label(f"根密钥指纹：{fingerprint(public)}", f"Fingerprint of the root key: {fingerprint(public)}"))
+
+
+@command(
+    TRUST,
+    "sign",
+    Label(
+        "用根密钥签发信任文件的下一版并公布：本服务器的日志与签名公钥自动列入。",
+        "Sign and publish the next edition of the trust file; this server's keys go into it by themselves.",
+    ),
+    "patrolbook-server trust sign /media/safe/root.age --authority 湖南省教育厅",
+)
+@click.argument("file", type=_FILE)
+@option("--authority", about=Label("签发机关；默认沿用上一版", "Who issues it; as before if left out"))
+@option(
+    "--witness",
+    "witnesses",
+    multiple=True,
+    metavar="NAME=KEY",
+    about=Label("见证单位及其公钥（base64），可多次给出", "A witness and its key in base64; may be repeated"),
+)
+@option("--quorum", type=click.IntRange(0), about=Label("需要几个见证", "How many witnesses are needed"))
+@_passphrase
+def sign(
+    run: Run, file: Path, authority: str | None, witnesses: tuple[str, ...], quorum: int | None, passphrase: str | None
+) -> None:
+    house = run.house
+    held = trusts.published(house.settings)
+    name = authority or (held.trust.authority if held is not None else "")
+    if not name:
+        raise InvalidField(field="authority", detail=Label("请写明签发机关", "say who issues it"))
+    named = tuple(_witness(one) for one in witnesses) if witnesses else None
+    seed = trusts.open_root(file, _ask(run, passphrase))
+    before = held.trust if held is not None else None
+    edition = trusts.next_edition(house.keys, name, house.now(), before, witnesses=named, quorum=quorum)
+    if edition.quorum > len(edition.witnesses):
+        raise InvalidField(field="quorum", detail=Label("多于见证单位数", "more than there are witnesses"))
+    new = trusts.publish(house.settings, edition, seed)
+    told = Label(f"已公布第 {edition.edition} 版", f"Published edition {edition.edition}")
+    run.say(told, "bold green")
+    run.say(Label(f"根密钥指纹：{fingerprint(new.root)}", f"Fingerprint of the root key: {fingerprint(new.root)}"))
+
+
+@command(
+    TRUST, "show", Label("显示已公布的信任文件。", "Show the published trust file."), "patrolbook-server trust show"
+)
+@as_json
+def show(run: Run, as_json: bool) -> None:
+    held = trusts.published(run.house.settings)
+    if held is None:
+        hint = Label("先运行 trust root 和 trust sign", "run trust root and trust sign first")
+        raise NotReady(action=Label("显示信任文件", "show the trust file"), detail=hint)
+    if as_json:
+        run.json({"root": held.root.hex(), "fingerprint": fingerprint(held.root), "content": held.content.decode()})
+        return
+    trust = held.trust
+    run.say(Label(f"{trust.authority}　第 {trust.edition} 版", f"{trust.authority}, edition {trust.edition}"), "bold")
+    run.say(Label(f"根密钥指纹：{fingerprint(held.root)}", f"Fingerprint of the root key: {fingerprint(held.root)}"))
+    rows = [(run.text(Label("日志", "log")), name, fingerprint(key)) for name, key in trust.logs.items()]
+    rows += [(run.text(Label("服务器", "server")), name, fingerprint(key)) for name, key in trust.replicas.items()]
+    rows += [(run.text(Label("见证", "witness")), one.name, fingerprint(one.key)) for one in trust.witnesses]
+    run.table([Label("类别", "sort"), Label("名称", "name"), Label("指纹", "fingerprint")], rows)
+    run.say(Label(f"需要见证 {trust.quorum} 个", f"{trust.quorum} witnesses are needed"))
+
+
+@command(
+    main,
+    "bundle",
+    Label(
+        "把一份检查（或案件、隐患）及其全部证据、变更、日志证明打成证据包，可脱离服务器核验。",
+        "Put an inspection (or a case, a hazard) with its evidence, changes and proofs into a bundle that can be checked "
+        "without this server.",
+    ),
+    "patrolbook-server bundle 01a202f7-0e2e-7a03-a06d-0afab0ed9a61 --purpose 随卷移送 --out 证据包.fib",
+)
+@click.argument("record")
+@option("--out", type=_FILE, about=Label("文件名，默认 <编号>.fib", "File; <number>.fib if left out"))
+@option("--purpose", required=True, about=Label("用途，永久留存", "What it is for; kept for good"))
+@option(
+    "--no-originals", is_flag=True, about=Label("不附原件，只列校验值", "Leave originals out, with their digests only")
+)
+@by
+def bundle(run: Run, record: str, out: Path | None, purpose: str, no_originals: bool, by: str | None) -> None:
+    person = run.person(by)
+    target = out or Path(f"bundle-{record[-8:]}.fib")
+    if target.exists():
+        raise Refused(detail=Label(f"{target} 已存在，不会覆盖", f"{target} is there already and is not written over"))
+    with run.progress() as bar:
+        task = bar.add_task(run.text(Label("整理证据", "Gathering evidence")), total=None)
+        made = bundles.make(
+            run.house, record, target, purpose=purpose, by=person.id, rights=run.rights_of(person),
+            originals=not no_originals, progress=lambda what, done, total: bar.update(task, completed=done, total=total),
+        )  # fmt: skip
+    size, count = f"{made.size / (1 << 20):.1f} MiB", len(made.report.items)
+    run.say(
+        Label(f"已写入 {made.file}：{count} 件证据，{size}", f"Wrote {made.file}: {count} items, {size}"), "bold green"
+    )
+    if trusts.published(run.house.settings) is None:
+        hint = "还没有信任文件，核验会“材料不全”：请先 trust root、trust sign"
+        english = "There is no trust file yet, so a check will be incomplete: run trust root and trust sign"
+        run.say(Label(hint, english), "yellow")
+
+
+@command(
+    main,
+    "verify-bundle",
+    Label(
+        "核验证据包。退出码：0 通过，1 有改动，2 材料不全，3 不是证据包。",
+        "Check an evidence bundle. Exit code: 0 passed, 1 altered, 2 incomplete, 3 not a bundle.",
+    ),
+    'patrolbook-server verify-bundle 证据包.fib --root "9f22 7e72 c7e9 d2ed 8d77 d0ef 547d d7ce"',
+)
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@option("--root", default="", about=Label("根密钥指纹，取自纸质或公告", "Fingerprint of the root key, from paper"))
+@option("--anchor", "anchors", multiple=True, about=Label("纸质副本上的锚定码", "Code printed on a paper copy"))
+@as_json
+def verify_bundle(run: Run, file: Path, root: str, anchors: tuple[str, ...], as_json: bool) -> None:
+    from custody.report import read_report
+    from sync.core.errors import Problem
+
+    try:
+        with open(file, "rb") as stream:
+            Bundle(stream, file.name)
+            verdict = examine(
+                stream, name=file.name, root=root, anchors=anchors,
+                render=lambda content: report_pdf.render(read_report(content)),
+            )  # fmt: skip
+    except Problem as problem:
+        run.say(Label(problem.text("zh"), problem.text("en")), "bold red")
+        raise SystemExit(3) from problem
+    if as_json:
+        rows = [[one.code, one.outcome, run.text(one.title), run.text(one.detail)] for one in verdict.findings]
+        run.json({"status": verdict.status, "findings": rows})
+    else:
+        for one in verdict.findings:
+            told = f"{one.code} {run.text(WORDS[one.outcome])}  {run.text(one.title)}：{run.text(one.detail)}"
+            run.say(Label(told, told), _COLOURS[one.outcome])
+        run.say(ENDS[verdict.status], "bold")
+    if verdict.status:
+        raise SystemExit(verdict.status)
+
+
+def _ask(run: Run, passphrase: str | None, confirm: bool = False) -> str:
+    if passphrase:
+        return passphrase
+    asked = run.text(Label("根密钥口令", "Passphrase of the root key"))
+    return str(click.prompt(asked, hide_input=True, confirmation_prompt=confirm))
+
+
+def _witness(text: str) -> Witness:
+    name, _, key = text.partition("=")
+    try:
+        raw = b64decode(key, validate=True)
+    except ValueError:
+        raw = b""
+    if not name or len(raw) != 32:
+        raise InvalidField(
+            field="witness", detail=Label("应为 名称=公钥（base64）", "is NAME=KEY with the key in base64")
+        )
+    return Witness(name, raw)

@@ -1,0 +1,134 @@
+"""The trust file of a server: made at the authority, signed with its root key, published here.
+
+The root key never lies in the data folder. It is a file of its own, encrypted with a passphrase (age, scrypt), to be
+kept in a safe and brought out for a signature. What is published is three small files: `trust.json`, `trust.sig` and
+`root.pub`; whoever reads them compares the root's fingerprint with one that they have from elsewhere.
+"""
+
+from __future__ import annotations
+
+import secrets
+from base64 import b64decode, b64encode
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import pyrage
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from schemas.labels import Label
+from server.config import Settings
+from server.keys import ServerKeys
+from server.storage.files import write_new
+from sync.core.errors import BadSignature, BrokenStore, Refused
+from sync.core.trust import Trust, Witness, open_trust, sign_trust
+
+FILES = ("trust.json", "trust.sig", "root.pub")
+
+
+class Published(NamedTuple):
+    """The trust file as it was published: its bytes, the root's signature (64 bytes) and public key (32 bytes)."""
+
+    trust: Trust
+    content: bytes
+    signature: bytes
+    root: bytes
+
+    def files(self) -> dict[str, bytes]:
+        """The three files by name, as they lie on the disk and travel in a bundle."""
+        return {"trust.json": self.content, "trust.sig": _line(self.signature), "root.pub": _line(self.root)}
+
+
+def create_root(file: Path, passphrase: str) -> bytes:
+    """Make a root key, encrypted with a passphrase, in a new file; returns its public key.
+
+    :raises Refused: the file is there already
+    """
+    if file.exists():
+        raise Refused(detail=Label(f"{file} 已存在，不会覆盖", f"{file} is there already and is not written over"))
+    seed = secrets.token_bytes(32)
+    write_new(file, pyrage.passphrase.encrypt(seed, passphrase, armored=True), mode=0o600)
+    return _public(seed)
+
+
+def open_root(file: Path, passphrase: str) -> bytes:
+    """The seed of a root key.
+
+    :raises Refused: the passphrase is wrong, or the file is damaged
+    """
+    try:
+        seed = pyrage.passphrase.decrypt(file.read_bytes(), passphrase)
+    except (OSError, pyrage.DecryptError) as error:
+        raise Refused(
+            detail=Label(f"{file} 打不开，请核对口令", f"{file} cannot be opened; check the passphrase")
+        ) from error
+    if len(seed) != 32:
+        raise Refused(detail=Label(f"{file} 不是根密钥", f"{file} is no root key"))
+    return bytes(seed)
+
+
+def next_edition(
+    keys: ServerKeys,
+    authority: str,
+    now: int,
+    before: Trust | None,
+    *,
+    witnesses: tuple[Witness, ...] | None = None,
+    quorum: int | None = None,
+) -> Trust:
+    """The next edition: what the last one said, with this server's logs and replicas, and what is given anew."""
+    logs = {one.origin: one.log_public for one in keys.voices.values()}
+    replicas = {one.replica: one.replica_public for one in keys.voices.values()}
+    if before is None:
+        return Trust(1, authority, now, logs, replicas, witnesses or (), quorum or 0)
+    return replace(
+        before,
+        edition=before.edition + 1,
+        authority=authority,
+        made=now,
+        logs={**before.logs, **logs},
+        replicas={**before.replicas, **replicas},
+        witnesses=before.witnesses if witnesses is None else witnesses,
+        quorum=before.quorum if quorum is None else quorum,
+    )
+
+
+def publish(settings: Settings, trust: Trust, seed: bytes) -> Published:
+    """Sign an edition with the root key and publish it.
+
+    :raises Refused: another root signed the one that is published, or its edition is not older
+    """
+    held, root = published(settings), _public(seed)
+    if held is not None and held.root != root:
+        detail = Label("已公布的信任文件由另一把根密钥签名", "the published trust file was signed by another root key")
+        raise Refused(detail=detail)
+    if held is not None and held.trust.edition >= trust.edition:
+        raise Refused(detail=Label("版次没有增加", "its edition is not newer"))
+    content = trust.dump()
+    new = Published(trust, content, sign_trust(content, seed), root)
+    for name, text in new.files().items():
+        write_new(settings.data / name, text)
+    return new
+
+
+def published(settings: Settings) -> Published | None:
+    """What is published, None where nothing is.
+
+    :raises BrokenStore: the files do not belong together
+    """
+    if not (settings.data / "trust.json").exists():
+        return None
+    try:
+        content = (settings.data / "trust.json").read_bytes()
+        signature, root = (b64decode((settings.data / name).read_bytes(), validate=False) for name in FILES[1:])
+        return Published(open_trust(content, signature, root), content, signature, root)
+    except (OSError, ValueError, BadSignature) as error:
+        raise BrokenStore(file="trust.json", detail=str(error)) from error
+
+
+def _public(seed: bytes) -> bytes:
+    return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+
+
+def _line(raw: bytes) -> bytes:
+    return b64encode(raw) + b"\n"
