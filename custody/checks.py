@@ -497,7 +497,15 @@ def _noted(case: Examination) -> Label:
 
 def _consistent(case: Examination) -> Label:
     points, count = case.stated(), 0
+    views: set[str] = set()
     for line in case.bundle.lines("checkpoints.ndjson"):
+        if "note" in line:
+            origin = str(line["note"]).split("\n")[0]
+            if origin in views:
+                raise Failed(
+                    f"日志 {origin} 有两个检查点（两份视图）", f"the log {origin} has two checkpoints (a split view)"
+                )
+            views.add(origin)
         if "old" in line:
             point = points[line["log"]]
             path = [raw(node, "checkpoints.ndjson") for node in line["proof"]]

@@ -305,6 +305,13 @@ def roll_the_log_back(texts: dict[str, bytes]) -> None:
     texts["checkpoints.ndjson"] = joined(held)
 
 
+def show_another_view(texts: dict[str, bytes]) -> None:
+    held = lines(texts, "checkpoints.ndjson")
+    origin, size, _, *rest = held[0]["note"].split("\n")
+    other = {"note": "\n".join([origin, size, base64(bytes(32)), *rest])}
+    texts["checkpoints.ndjson"] = joined([other, *held])
+
+
 def forget_an_act(texts: dict[str, bytes]) -> None:
     texts["acts.ndjson"] = joined([one for one in lines(texts, "acts.ndjson") if "device-enrolled" not in one["act"]])
 
@@ -336,7 +343,7 @@ def painted_report(texts: dict[str, bytes]) -> None:
 ATTACKS: list[tuple[Change, str]] = [
     (rewrite, "V04"), (rewrite_with_its_hash, "V05"), (rewrite_with_its_hash, "V10"), (drop_last, "V06"),
     (hide_the_gap, "V05"), (reorder, "V05"), (insert, "V04"), (fork, "V06"), (exchange_photo, "V09"),
-    (roll_the_log_back, "V10"), (roll_the_log_back, "V11"), (forget_an_act, "V07"), (own_trust, "V03"),
+    (roll_the_log_back, "V10"), (roll_the_log_back, "V11"), (show_another_view, "V12"), (forget_an_act, "V07"), (own_trust, "V03"),
     (better_grade, "V20"), (other_values_in_the_grade, "V20"), (other_report, "V19"), (painted_report, "V19"),
 ]  # fmt: skip
 
@@ -507,6 +514,13 @@ def test_the_stand_in_writes_the_bytes_that_orjson_writes(value: Any) -> None:
         return
     assert other.dumps(value, option=1) == expected
     assert other.loads(expected) == orjson.loads(expected) == value
+
+
+@pytest.mark.parametrize("depth", [1100, 100_000])
+def test_the_stand_in_refuses_what_is_nested_too_deeply_as_orjson_does(depth: int) -> None:
+    for module in (orjson, stand_in()):
+        with pytest.raises(ValueError):
+            module.loads(b"[" * depth + b"]" * depth)
 
 
 # --- By hand, with other people's tools ----------------------------------------------------------------------------
