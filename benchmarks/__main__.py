@@ -11,10 +11,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import capture, growth, profiles, sync_rounds, table
+from benchmarks import capture, duplicates, growth, profiles, sync_rounds, table
 from benchmarks.table import Verdict
 
-NAMES = ("push", "pull", "snapshot", "growth", "hashing", "capture")
+NAMES = ("push", "pull", "snapshot", "growth", "hashing", "capture", "duplicates")
 PLACE = Path(".bench")
 
 
@@ -45,6 +45,8 @@ def main() -> None:
                     verdicts.extend(capture.hashing(wanted.turns))
                 case "capture":
                     verdicts.extend(capture.photo(folder, max(wanted.turns, 9)))
+                case "duplicates":
+                    verdicts.extend(duplicates.duplicates(folder, wanted.turns))
             shutil.rmtree(folder)
     print(table.aims(verdicts))
 

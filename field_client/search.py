@@ -44,6 +44,35 @@ ALSO_READ = {
 _RUN = re.compile("[a-z0-9]+|[^a-z0-9]")
 _HAN = re.compile("([\u3400-\u9fff\U00020000-\U000323af]+)")
 
+# No INSERT OR IGNORE in a trigger: where the statement that fires it says ON CONFLICT itself, that counts instead, and a
+# record that was noted already would stop the pull.
+_TRIGGERS = """
+CREATE TRIGGER search_state_put AFTER INSERT ON states WHEN new.kind = '{kind}'
+    BEGIN INSERT INTO search_todo SELECT new.id WHERE new.id NOT IN (SELECT record FROM search_todo); END;
+CREATE TRIGGER search_state_changed AFTER UPDATE ON states WHEN new.kind = '{kind}'
+    BEGIN INSERT INTO search_todo SELECT new.id WHERE new.id NOT IN (SELECT record FROM search_todo); END;
+CREATE TRIGGER search_state_gone AFTER DELETE ON states WHEN old.kind = '{kind}'
+    BEGIN INSERT INTO search_todo SELECT old.id WHERE old.id NOT IN (SELECT record FROM search_todo); END;
+CREATE TRIGGER search_change_written AFTER INSERT ON changes WHEN new.kind = '{kind}'
+    BEGIN INSERT INTO search_todo SELECT new.record WHERE new.record NOT IN (SELECT record FROM search_todo); END;
+CREATE TRIGGER search_change_moved AFTER UPDATE OF status ON changes WHEN new.kind = '{kind}'
+    BEGIN INSERT INTO search_todo SELECT new.record WHERE new.record NOT IN (SELECT record FROM search_todo); END;
+CREATE TRIGGER search_merged AFTER INSERT ON aliases
+    BEGIN INSERT INTO search_todo SELECT one FROM (SELECT new.member AS one UNION SELECT new.root)
+        WHERE one NOT IN (SELECT record FROM search_todo); END;
+CREATE TRIGGER search_unmerged AFTER DELETE ON aliases
+    BEGIN INSERT INTO search_todo SELECT one FROM (SELECT old.member AS one UNION SELECT old.root)
+        WHERE one NOT IN (SELECT record FROM search_todo); END;
+"""
+_OLD_TRIGGERS_GO = """
+DROP TRIGGER search_state_put;
+DROP TRIGGER search_state_changed;
+DROP TRIGGER search_state_gone;
+DROP TRIGGER search_change_written;
+DROP TRIGGER search_change_moved;
+DROP TRIGGER search_merged;
+DROP TRIGGER search_unmerged;
+"""
 _SCHEMA = """
 CREATE TABLE search_todo (record TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE search_entries (n INTEGER PRIMARY KEY, record TEXT NOT NULL UNIQUE, name TEXT NOT NULL,
@@ -51,20 +80,6 @@ CREATE TABLE search_entries (n INTEGER PRIMARY KEY, record TEXT NOT NULL UNIQUE,
 CREATE TABLE search_syllables (syllable TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE VIRTUAL TABLE search_text USING fts5 (name, other, initials, pinyin, content = '',
     contentless_delete = 1, tokenize = 'ascii');
-CREATE TRIGGER search_state_put AFTER INSERT ON states WHEN new.kind = '{kind}'
-    BEGIN INSERT OR IGNORE INTO search_todo VALUES (new.id); END;
-CREATE TRIGGER search_state_changed AFTER UPDATE ON states WHEN new.kind = '{kind}'
-    BEGIN INSERT OR IGNORE INTO search_todo VALUES (new.id); END;
-CREATE TRIGGER search_state_gone AFTER DELETE ON states WHEN old.kind = '{kind}'
-    BEGIN INSERT OR IGNORE INTO search_todo VALUES (old.id); END;
-CREATE TRIGGER search_change_written AFTER INSERT ON changes WHEN new.kind = '{kind}'
-    BEGIN INSERT OR IGNORE INTO search_todo VALUES (new.record); END;
-CREATE TRIGGER search_change_moved AFTER UPDATE OF status ON changes WHEN new.kind = '{kind}'
-    BEGIN INSERT OR IGNORE INTO search_todo VALUES (new.record); END;
-CREATE TRIGGER search_merged AFTER INSERT ON aliases
-    BEGIN INSERT OR IGNORE INTO search_todo VALUES (new.member), (new.root); END;
-CREATE TRIGGER search_unmerged AFTER DELETE ON aliases
-    BEGIN INSERT OR IGNORE INTO search_todo VALUES (old.member), (old.root); END;
 INSERT OR IGNORE INTO search_todo SELECT id FROM states WHERE kind = '{kind}';
 INSERT OR IGNORE INTO search_todo SELECT record FROM changes WHERE kind = '{kind}';
 """
@@ -87,12 +102,17 @@ class Search:
         self._database = store.database
         self._schema = schema
         if self._database.value("SELECT 1 FROM sqlite_master WHERE name = 'search_todo'") is None:
-            self._make()
+            self._make(_SCHEMA, _TRIGGERS)
+        elif self._database.value(
+            "SELECT 1 FROM sqlite_master WHERE name = 'search_state_put' AND sql LIKE '%OR IGNORE%'"
+        ):
+            self._make(_OLD_TRIGGERS_GO, _TRIGGERS)
 
-    def _make(self) -> None:
+    def _make(self, *scripts: str) -> None:
         with self._database.writing():
-            for statement in _SCHEMA.replace("{kind}", self._schema.kind).strip("\n;").split(";\n"):
-                self._database.run(statement)
+            for script in scripts:
+                for statement in script.replace("{kind}", self._schema.kind).strip("\n;").split(";\n"):
+                    self._database.run(statement)
 
     def find(self, text: str, limit: int = 20) -> list[Found]:
         """The institutions that fit, best first: the name begins so; its pinyin does; it is inside the name; elsewhere.

@@ -189,6 +189,23 @@ def test_a_new_name_replaces_the_old_one(store: Store, search: Search) -> None:
     assert ids(search, "演讲") == ["r2"] and "r2" not in ids(search, "口才")
 
 
+def test_a_record_that_is_pulled_again_before_it_was_indexed_stops_no_pull(store: Store, search: Search) -> None:
+    for rev in (2, 3):
+        pull(store, {"r2": {"name": f"第{rev}次更名"}}, rev=rev)
+    search.catch_up()
+    assert ids(search, "第3次") == ["r2"]
+
+
+def test_triggers_that_an_older_program_made_are_made_anew(store: Store, search: Search) -> None:
+    store.database.run("DROP TRIGGER search_state_put")
+    store.database.run(
+        "CREATE TRIGGER search_state_put AFTER INSERT ON states BEGIN INSERT OR IGNORE INTO search_todo VALUES (new.id); END"
+    )
+    Search(store)
+    for name in ("search_state_put", "search_merged"):
+        assert "OR IGNORE" not in store.database.value("SELECT sql FROM sqlite_master WHERE name = ?", (name,))
+
+
 def test_what_was_written_here_is_found_before_it_was_ever_sent(store: Store, search: Search) -> None:
     write(store, "new", "新世界围棋")
     search.catch_up()
