@@ -11,10 +11,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import capture, duplicates, growth, profiles, sync_rounds, table
+from benchmarks import capture, duplicates, growth, photos, profiles, sync_rounds, table
 from benchmarks.table import Verdict
 
 NAMES = ("push", "pull", "snapshot", "growth", "hashing", "capture", "duplicates")
+ASKED_FOR = ("photos",)
+"""Fetches packages, so it runs only where it is named."""
 PLACE = Path(".bench")
 
 
@@ -45,22 +47,30 @@ def main() -> None:
                     verdicts.extend(capture.hashing(wanted.turns))
                 case "capture":
                     verdicts.extend(capture.photo(folder, max(wanted.turns, 9)))
+                case "photos":
+                    photos.photos()
                 case "duplicates":
                     verdicts.extend(duplicates.duplicates(folder, wanted.turns))
             shutil.rmtree(folder)
-    print(table.aims(verdicts))
+    if verdicts:
+        print(table.aims(verdicts))
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Speed as ratios to a floor.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(NAMES)}; all where none is named")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"some of {', '.join(NAMES)}; all where none is named. Also {', '.join(ASKED_FOR)}",
+    )
     parser.add_argument("--turns", type=int, default=3, help="turns of each side; medians are printed (3)")
     parser.add_argument("--records", type=int, default=10_000, help="records of push, pull and profile (10000)")
     parser.add_argument("--snapshot", type=int, default=100_000, help="records of the first fill (100000)")
     parser.add_argument("--large", action="store_true", help="growth up to 1,000,000 records instead of 200,000")
     parser.add_argument("--profile", action="store_true", help="where the time goes, instead of ratios")
     wanted = parser.parse_args()
-    if unknown := [name for name in wanted.names if name not in NAMES]:
+    if unknown := [name for name in wanted.names if name not in (*NAMES, *ASKED_FOR)]:
         parser.error(f"there is no measurement {', '.join(unknown)}; there are {', '.join(NAMES)}")
     return wanted
 

@@ -120,7 +120,7 @@ def _invent(
         made["gist"] = np.frombuffer(gists, "V30")
         made["marks"]["signs"] = signs
         for name, reach in (("x", 512 * 64), ("y", 384 * 64), ("scale", 8 * 256)):
-            made["marks"][name] = rng.integers(0, reach, signs.shape)
+            made["marks"][name] = rng.integers(256, reach, signs.shape)
         rows = []
         for place in range(count):
             number = start + place + 1

@@ -28,6 +28,7 @@ MOST_CANDIDATES = 48
 _FLIPS: list[tuple[int, ...]] = [*((one,) for one in range(7)), *combinations(range(6), 2)]
 _FLIPS_TURNED: list[tuple[int, ...]] = [(one,) for one in range(4)]
 _TURNED_MARKS = 64
+_GIST_BIT = 40
 
 
 class Shelf(Protocol[Photo]):
@@ -73,19 +74,20 @@ def keys_asked(seen: Seen, turns: tuple[str, ...] = TURNS) -> dict[int, set[tupl
 def _candidates(seen: Seen, shelf: Shelf[Photo], turns: tuple[str, ...]) -> dict[Photo, set[str]]:
     """The photos worth comparing → the ways in which they might lie."""
     asked = keys_asked(seen, turns)
-    shared: dict[tuple[Photo, str], set[int]] = {}
-    by_gist: set[Photo] = set()
+    hits: dict[Photo, list[int]] = {}
     for key, photo in shelf.under(list(asked)):
-        for turn, number in asked[key]:
-            if number < 0:
-                by_gist.add(photo)
-            else:
-                shared.setdefault((photo, turn), set()).add(number)
-    best: Counter[tuple[Photo, str]] = Counter(
-        {one: len(numbers) for one, numbers in shared.items() if len(numbers) >= LEAST_KEYS}
-    )
+        hits.setdefault(photo, []).append(key)
+    best: Counter[tuple[Photo, str]] = Counter()
+    by_gist: set[Photo] = set()
+    for photo, keys in hits.items():
+        if len(keys) >= LEAST_KEYS:  # nearly all have one key in common, by chance
+            shared = {one for key in keys for one in asked[key] if one[1] >= 0}
+            best.update((photo, turn) for turn, _ in shared)
+        if any(key >> _GIST_BIT for key in keys):
+            by_gist.add(photo)
+    likeliest = [(one, count) for one, count in best.most_common(MOST_CANDIDATES) if count >= LEAST_KEYS]
     found: dict[Photo, set[str]] = {}
-    for (photo, turn), _ in best.most_common(MOST_CANDIDATES):
+    for (photo, turn), _ in likeliest:
         found.setdefault(photo, set()).add(turn)
     for photo, held in shelf.prints(sorted(by_gist - found.keys())).items():
         if gist_distance(seen.gist, held.gist) <= GIST_NEAR:

@@ -69,6 +69,8 @@ class Print(NamedTuple):
             raise NotAPrint
         head = np.frombuffer(content, _HEAD, 1, 1)[0]
         body = np.frombuffer(content, _MARK, count, 1 + _HEAD.itemsize)
+        if (body["scale"] == 0).any() or not (head["height"] and head["width"]):
+            raise NotAPrint
         x, y, scale = ((body[name] / unit).astype(np.float32) for name, unit in (("x", 64), ("y", 64), ("scale", 256)))
         found = Marks(x, y, scale, body["signs"].astype(np.uint64), np.zeros((count, WEAK), np.uint8))
         return cls((int(head["height"]), int(head["width"])), head["gist"].tobytes(), found)

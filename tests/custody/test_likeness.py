@@ -110,7 +110,8 @@ def test_turning_marks_is_looking_at_the_turned_picture(turn: str) -> None:
 def test_a_print_has_one_form_and_others_are_refused() -> None:
     content = SEEN[NAMES[0]].print.dump()
     assert len(content) <= 931 and Print.load(content).dump() == content
-    for broken in (b"", content[:-1], content + b"\0", b"2" + content[1:], content + content):
+    no_scale = content[:39] + b"\0\0" + content[41:]
+    for broken in (b"", no_scale, content[:-1], content + b"\0", b"2" + content[1:], content + content):
         with pytest.raises(NotAPrint):
             Print.load(broken)
 
