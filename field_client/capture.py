@@ -122,7 +122,13 @@ def capture(
             tablet.attach(record, stored.sha256, stored.size, mime, name=name)
         return Captured(known, stored.sha256, stored.size, mime, again=True, elsewhere=elsewhere)
     evidence = tablet.store.clock.new_id()
-    given = {"item": item, "caption": caption, "source": source, "place": dict(place) if place else None, "stage": stage}
+    given = {
+        "item": item,
+        "caption": caption,
+        "source": source,
+        "place": dict(place) if place else None,
+        "stage": stage,
+    }
     marked = kind == "inspection" if watermark is None else watermark
     with tablet.store.writing():
         circumstances = _circumstances(tablet, record, kind, stored, mime, said, given)

@@ -11,6 +11,7 @@ of a command is exit status 2.
 from __future__ import annotations
 
 from field_client.commands.couriers import import_, rescue
+from field_client.commands.covert import covert
 from field_client.commands.device import device, enrol, language, lock, pin, unlock
 from field_client.commands.evidence import evidence
 from field_client.commands.hazards import hazard
@@ -34,7 +35,7 @@ def cli() -> None:
     pass
 
 
-for one in (enrol, sync, institutions, inspect, hazard, evidence, status, conflicts, rescue, import_, verify, unlock, lock, pin, language,
+for one in (enrol, sync, institutions, inspect, hazard, evidence, covert, status, conflicts, rescue, import_, verify, unlock, lock, pin, language,
             device):  # fmt: skip
     cli.add_command(one)
 

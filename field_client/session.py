@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from field_client import covert
 from field_client.config import HOME, LANGUAGE, LANGUAGES, Settings, from_env
 from field_client.platform.files import EncryptedFiles
 from field_client.platform.keys import Secrets, Vault
@@ -76,6 +77,7 @@ class Session:
     def tablet(self) -> Tablet:
         if self._tablet is None:
             self._tablet = self.opened(self.secrets())
+            covert.settle(self._tablet)  # what was sealed while it was locked
         return self._tablet
 
     def opened(self, secrets: Secrets, new: bool = False) -> Tablet:

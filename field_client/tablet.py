@@ -23,7 +23,7 @@ from typing import Any, Literal, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from field_client import ledger, uploads
+from field_client import ledger, trustfile, uploads
 from field_client.ledger import Ledger
 from field_client.outbox import Own
 from field_client.platform import BlobFiles, Line, Platform, database
@@ -35,7 +35,7 @@ from schemas.registry import Registry
 from sync.core import clock as stamps
 from sync.core import engine
 from sync.core.change import Change, compose
-from sync.core.errors import InvalidField, NotEnrolled, NotFound, UnknownKind
+from sync.core.errors import InvalidField, NotEnrolled, NotFound, Unavailable, UnknownKind
 from sync.core.fold import Conflict, MergeOf, State, conflicts_of, deleted, values_of
 from sync.peer import Enrolment, Grant, LogKey, Peer, Person, Role, enrolment_proof_input
 from sync.replicator import Progress, Replicator, RoundReport
@@ -383,10 +383,24 @@ class Tablet:
                 progress=progress,
                 stop=stop,
             ).run(GOALS[until], audit=audit)
+        if report.problem is None and not report.stopped:
+            self._renew_trust()
         if audit and report.problem is None and not report.stopped:
             with self.store.writing():
                 self.store.note("audited_ms", now)
         return report
+
+    def _renew_trust(self) -> None:
+        """Keep the newest trust file, as plain files: sealing must work while the tablet is locked.
+
+        The first root that is seen is pinned; another one afterwards, or an older edition, is never believed.
+        """
+        try:
+            told = self.peer().trust()
+        except (NotFound, Unavailable):
+            return
+        trustfile.pin(self.home, told.root)
+        trustfile.keep(self.home, told.content, told.signature)
 
     def peer(self) -> Peer:
         """The server that the tablet is enrolled with. Raises NotEnrolled."""

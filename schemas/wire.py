@@ -195,6 +195,14 @@ class EnrolAnswer(Answer):
     time = Whole(required=True, metadata=said("Server time in milliseconds"))
 
 
+class TrustFile(Answer):
+    """GET /trust: whom to believe, signed by the authority's root key (sync/core/trust.py)."""
+
+    content = Base64(required=True, metadata=said("The file, byte for byte as it was signed"))
+    signature = Base64(required=True, metadata=said("The root's Ed25519 signature"))
+    root = Base64(required=True, metadata=said("The root's public key; believed only where it is the pinned one"))
+
+
 class Replica(Request):
     """POST /replicas, and its answer: one incarnation of a tablet's database. Safe to repeat."""
 
@@ -415,9 +423,7 @@ class EvidenceFound(Answer):
     id = _id("Id of the evidence record of the original")
     values = fields.Dict(required=True, metadata=said("Fields of that record as merged, without those in conflict"))
     held = fields.Boolean(required=True, metadata=said("Whether the server holds the bytes"))
-    copies = fields.List(
-        fields.Dict(), required=True, metadata=said("Fields of the records of what was made from it")
-    )
+    copies = fields.List(fields.Dict(), required=True, metadata=said("Fields of the records of what was made from it"))
 
 
 # --- The log ----------------------------------------------------------------------------------------------

@@ -78,6 +78,14 @@ class Grant(NamedTuple):
     until: int | None = None
 
 
+class TrustFile(NamedTuple):
+    """The trust file of a server: its bytes, the root's signature, and the root's public key as the server says."""
+
+    content: bytes
+    signature: bytes
+    root: bytes
+
+
 class Enrolment(NamedTuple):
     """The answer to a one-time code."""
 
@@ -391,6 +399,12 @@ class Peer(Protocol):
 
     def enrol(self, code: str, public_key: bytes, name: str, model: str, proof: bytes) -> Enrolment:
         """:raises CodeNotValid: unknown, used or expired"""
+
+    def trust(self) -> TrustFile:
+        """The trust file as the server published it.
+
+        :raises NotFound: there is none yet
+        """
 
     def register(self, replica: str) -> None:
         """Make a replica of this device known.

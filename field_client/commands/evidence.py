@@ -138,9 +138,7 @@ def complete(session: Session) -> None:
 
 @command(
     "reason",
-    label=Label(
-        "写明一张照片为何与已有照片相似", "Say why a photo is like an earlier one"
-    ),
+    label=Label("写明一张照片为何与已有照片相似", "Say why a photo is like an earlier one"),
     example="patrolbook evidence reason 3f2a71bc same-scene",
 )
 @click.argument("evidence")

@@ -9,6 +9,9 @@ Every file has a random key of its own, wrapped by the store's key; the wrapping
 so a file that was cut, exchanged for another or renamed is refused, as is a flipped byte. Chunks are independent: a
 part of an upload or a range of a video is read without what lies before it.
 
+What an undercover team captured is sealed already, so that this tablet cannot read it: it lies on a shelf of its own,
+`blobs/sealed/<sha256 of the sealed bytes>`, as it is, moved there by a rename.
+
 Writing (Litestream, docs/PATTERNS.md, "Atomic File Operations"): temporary name in the same file system, fsync,
 rename, fsync of the folder. The row that names a blob is written after it, never before.
 """
@@ -43,6 +46,7 @@ ABANDONED_S = 24 * 3600
 
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # full, over quota, above the largest file
 _NEW = ".new-"
+_SHELF = "sealed"
 
 
 class Stored(NamedTuple):
@@ -92,7 +96,7 @@ class EncryptedFiles:
         try:
             sealed = open(self.path(sha256), "rb")  # noqa: SIM115 (handed on to the reader, which closes it)
         except FileNotFoundError:
-            raise _no_blob(sha256) from None
+            return self._open_shelved(sha256)
         try:
             size, key = self._read_header(sealed, sha256)
         except BaseException:
@@ -107,20 +111,36 @@ class EncryptedFiles:
 
     def has(self, sha256: str) -> bool:
         """Whether the file is there; says nothing about damage."""
-        return self.path(sha256).exists()
+        return self.path(sha256).exists() or self._shelved(sha256).exists()
 
     def delete(self, sha256: str) -> None:
         """Remove the file; it may be gone already."""
-        path = self.path(sha256)
-        path.unlink(missing_ok=True)
-        if path.parent.exists():
-            sync_folder(path.parent)
+        for path in (self.path(sha256), self._shelved(sha256)):
+            path.unlink(missing_ok=True)
+            if path.parent.exists():
+                sync_folder(path.parent)
+
+    def shelve(self, sealed: Path, sha256: str) -> None:
+        """Take a sealed file of this file system in by moving it; it may have been moved already.
+
+        :raises NotFound: it is neither there nor here
+        """
+        target = self._shelved(sha256)
+        make_folder(target.parent)
+        try:
+            os.replace(sealed, target)
+        except FileNotFoundError:
+            if not target.exists():
+                raise _no_blob(sha256) from None
+        sync_folder(target.parent)
+        if sealed.parent.exists():
+            sync_folder(sealed.parent)
 
     def list(self) -> Iterator[str]:
         """The SHA-256 of every blob here, in no particular order."""
         if not self.folder.exists():
             return
-        for shelf in os.scandir(self.folder):
+        for shelf in os.scandir(self.folder):  # that of sealed files too
             if shelf.is_dir():
                 for file in os.scandir(shelf.path):
                     yield file.name
@@ -138,6 +158,15 @@ class EncryptedFiles:
         if len(sha256) != 64 or not all(sign in "0123456789abcdef" for sign in sha256):
             raise _no_blob(sha256)
         return self.folder / sha256[:2] / sha256
+
+    def _shelved(self, sha256: str) -> Path:
+        return self.path(sha256).parents[1] / _SHELF / sha256
+
+    def _open_shelved(self, sha256: str) -> BinaryIO:
+        try:
+            return open(self._shelved(sha256), "rb")
+        except FileNotFoundError:
+            raise _no_blob(sha256) from None
 
     def _write(self, stream: BinaryIO, path: Path) -> Stored:
         key = secrets.token_bytes(32)

@@ -58,6 +58,7 @@ from sync.peer import (
     Result,
     TailReceipt,
     Traffic,
+    TrustFile,
     Upload,
 )
 
@@ -117,6 +118,11 @@ class Remote:
                 LogKey(told["log"]["origin"], b64decode(told["log"]["key"])),
                 told["time"],
             )
+
+    def trust(self) -> TrustFile:
+        told = self._json("GET", "/trust")
+        with _as_told():
+            return TrustFile(*(b64decode(told[name]) for name in TrustFile._fields))
 
     def register(self, replica: str) -> None:
         self._json("POST", "/replicas", {"replica": replica})

@@ -9,12 +9,14 @@ from flask import Response
 from flask_smorest import Blueprint
 
 from schemas import wire
+from schemas.labels import Label
+from server import trusts
 from server.access import enrolment
 from server.api import bodies, door
 from server.api.description import BASE, verb
 from server.keys import Voice
 from server.storage import people
-from sync.core.errors import BadSignature, CodeNotValid, InvalidField, Refused, ReplicaForked
+from sync.core.errors import BadSignature, CodeNotValid, InvalidField, NotFound, Refused, ReplicaForked
 
 blueprint = Blueprint("meeting", __name__, url_prefix=BASE, description="Meeting each other")
 
@@ -91,6 +93,23 @@ def replicas() -> Response:
     if owner != door.device().id:
         raise ReplicaForked(replica=replica)  # a cloned tablet: it takes a new id and goes on
     return door.answer({"replica": replica})
+
+
+@verb(
+    blueprint,
+    "GET",
+    "/trust",
+    "The trust file as it was published, with the root's signature and key",
+    gives=wire.TrustFile,
+    problems=[NotFound],
+)
+@door.signed(revoked=True)
+def trust() -> Response:
+    held = trusts.published(door.instance().settings)
+    if held is None:
+        raise NotFound(what=Label("信任文件", "the trust file"))
+    parts = {"content": held.content, "signature": held.signature, "root": held.root}
+    return door.answer({name: b64encode(part).decode() for name, part in parts.items()})
 
 
 def _log(voice: Voice) -> dict[str, str]:

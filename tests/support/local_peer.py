@@ -11,7 +11,7 @@ from hashlib import sha256 as digest_of
 from typing import Any, BinaryIO
 
 from custody import codes
-from server import imaging, intake, originals, outflow, uploads
+from server import imaging, intake, originals, outflow, trusts, uploads
 from server.access import enrolment
 from server.access.rights import Scope, compartment_of, rights_at, scope_of
 from server.instance import Instance
@@ -38,6 +38,7 @@ from sync.peer import (
     Result,
     TailReceipt,
     Traffic,
+    TrustFile,
     Upload,
 )
 
@@ -67,6 +68,12 @@ class LocalPeer:
         voice = self.house.keys.voice(told.compartment)
         log = LogKey(voice.origin, voice.log_public)
         return Enrolment(told.device.id, person, grants, hello.epoch, log, hello.time_ms)
+
+    def trust(self) -> TrustFile:
+        held = trusts.published(self.house.settings)
+        if held is None:
+            raise NotFound(what="trust")
+        return TrustFile(held.content, held.signature, held.root)
 
     def register(self, replica: str) -> None:
         with self.house.database.write() as conn:
