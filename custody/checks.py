@@ -270,7 +270,7 @@ def _made(case: Examination, code: str, title: Label, check: Callable[[Examinati
         return Finding(code, title, "fail", failed.detail)
     except Problem as problem:
         return Finding(code, title, "fail", Label(problem.text("zh"), problem.text("en")))
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         # What was altered may no longer have the shape that its reader takes for granted: altered it is.
         return Finding(code, title, "fail", Label(f"内容读不出来：{error!r}", f"the content cannot be read: {error!r}"))
 
@@ -435,6 +435,10 @@ def _cosigned(case: Examination) -> Label:
 def _originals(case: Examination) -> Label:
     said = {str(values.get("sha256")): values for values in case.values_of("evidence").values()}
     there = set(case.bundle.under("blobs"))
+    named = {change.value("sha256") for _, change in case.changes if "sha256" in change.set}  # in conflict, too
+    if there - named:
+        odd = min(there - named)[:12]
+        raise Failed(f"没有记录写明文件 {odd}", f"no record names the file {odd}")
     done = 0
     for name in sorted(there):
         content = case.bundle.open(f"blobs/{name}")
@@ -615,15 +619,14 @@ def _graded(case: Examination) -> Label:
     lines = case.bundle.lines("grades.ndjson")
     if not lines:
         raise NotChecked("没有需要定级的记录", "there is nothing that has a grade")
-    written: dict[tuple[str, str], list[Any]] = {}
-    for link, change in case.changes:
-        if link.status == "accepted":
-            for path in change.set:
-                written.setdefault((change.record, path), []).append(change.value(path))
+    written = _Written(case.changes)
     for one in lines:
-        for path, value in one["values"].items():
-            if value not in written.get((one["record"], path), []):
-                raise Failed(f"{one['record']} 的 {path} 没有人写过", f"nobody wrote {path} of {one['record']}")
+        told = [(one["record"], one["values"]), *one["officers"].items()]
+        told += [(written.record_of("officer_key", values), values) for values in one["keys"].values()]
+        for record, values in told:
+            path = written.unwritten(record, values)
+            if path is not None:
+                raise Failed(f"{record} 的 {path} 没有人写过", f"nobody wrote {path} of {record}")
         covered = {path: one["values"][path] for path in one["covered"]}
         if signed_hash(one["kind"], one["record"], covered) != one["content"]:
             raise Failed(f"{one['record']} 的内容校验值不符", f"the content hash of {one['record']} is wrong")
@@ -632,8 +635,8 @@ def _graded(case: Examination) -> Label:
             raise Failed(
                 f"{one['record']} 重新计算的等级不同", f"{one['record']} has another grade when computed again"
             )
-    told = "、".join(f"{one['record'][-8:]} {one['grade']}" for one in lines[:20])
-    return Label(f"重新计算的等级一致：{told}", f"grades computed again agree: {told}")
+    shown = "、".join(f"{one['record'][-8:]} {one['grade']}" for one in lines[:20])
+    return Label(f"重新计算的等级一致：{shown}", f"grades computed again agree: {shown}")
 
 
 CHECKS: dict[str, tuple[Label, Callable[[Examination], Label]]] = {
@@ -673,6 +676,28 @@ def _heads(case: Examination) -> dict[tuple[str, int], str]:
             head = chain_hash(replica, link.n, head, link.hash)
             found[replica, link.n] = head
     return found
+
+
+class _Written:
+    """Every value that an accepted change which is shown wrote."""
+
+    def __init__(self, changes: Iterable[tuple[Link, Change]]) -> None:
+        self._values: dict[tuple[str, str], list[Any]] = {}
+        self._kinds: dict[str, str] = {}
+        for link, change in changes:
+            if link.status == "accepted":
+                self._kinds[change.record] = change.kind
+                for path in change.set:
+                    self._values.setdefault((change.record, path), []).append(change.value(path))
+
+    def unwritten(self, record: str, values: Mapping[str, Any]) -> str | None:
+        """The first path whose value nobody wrote on that record; None where somebody wrote each."""
+        return next((path for path, value in values.items() if value not in self._values.get((record, path), [])), None)
+
+    def record_of(self, kind: str, values: Mapping[str, Any]) -> str:
+        """The record of a kind on which these values were written; empty where there is none."""
+        of_kind = (record for record, one in self._kinds.items() if one == kind)
+        return next((record for record in of_kind if self.unwritten(record, values) is None), "")
 
 
 def _known(one: Mapping[str, Any]) -> grading.Known:

@@ -32,6 +32,7 @@ from server.instance import Instance
 from server.keys import Voice
 from server.storage import blobs, journal, merkle, people, states
 from server.storage.database import Connection
+from server.storage.files import sync_folder
 from server.storage.journal import Linked
 from sync.core import grade as grading
 from sync.core.change import START, Change, canonical
@@ -102,7 +103,9 @@ def make(
                 opens = functools.partial(open, house.files.path(digest), "rb")
                 draft.blobs[f"blobs/{digest}"] = (blob.size, digest, opens)
         pairs = journal.linked(conn, journal.connected(conn, shown))
-        told = _acts(conn, house, pairs, evidence.values(), number)
+        # Only from the logs of the records that are shown: what lies behind a wall is not even counted.
+        walls = {house.registry[one.state.kind].compartment for one in shown.values()}
+        told = _acts(conn, walls, pairs, evidence.values(), number)
         links = _chains(conn, draft, pairs)
         _log(conn, house, draft, pairs, told, now)
         _people(conn, draft, links, pairs)
@@ -187,13 +190,13 @@ def _named(house: Instance, conn: Connection, record: str, shown: _Shown) -> lis
 
 
 def _acts(
-    conn: Connection, house: Instance, pairs: list[tuple[Linked, Change]], evidence: Iterable[_Shown], number: str
+    conn: Connection, walls: set[str], pairs: list[tuple[Linked, Change]], evidence: Iterable[_Shown], number: str
 ) -> list[Act]:
-    """The acts that are about these files, devices and this export."""
+    """The acts of these compartments that are about these files, devices and this export."""
     devices = {link.device for link, _ in pairs}
     digests = {str(one.values.get("sha256")) for one in evidence}
     told = []
-    for compartment in house.keys.voices:
+    for compartment in sorted(walls):
         for act in acts.every(conn, compartment):
             body = act.body
             about = body.get("device") in devices or body.get("sha256") in digests or body.get("blob") in digests
@@ -461,6 +464,7 @@ def _write(file: Path, draft: Draft, manifest: Manifest, signature: bytes) -> No
             out.flush()
             os.fsync(out.fileno())
         os.replace(scratch, file)
+        sync_folder(file.parent)
     finally:
         scratch.unlink(missing_ok=True)
 

@@ -330,6 +330,16 @@ def other_values_in_the_grade(texts: dict[str, bytes]) -> None:
     texts["grades.ndjson"] = joined(held)
 
 
+def invented_officer(texts: dict[str, bytes]) -> None:
+    held = lines(texts, "grades.ndjson")
+    held[0]["officers"]["o-1"] = {"name": "张三", "certificate_number": "43010400117"}
+    texts["grades.ndjson"] = joined(held)
+
+
+def slipped_in(texts: dict[str, bytes]) -> None:
+    texts[f"blobs/{sha256(b'x').hexdigest()}"] = b"x"
+
+
 def other_report(texts: dict[str, bytes]) -> None:
     held = orjson.loads(texts["report.json"])
     held["items"][0]["sha256"] = "0" * 64
@@ -344,7 +354,7 @@ ATTACKS: list[tuple[Change, str]] = [
     (rewrite, "V04"), (rewrite_with_its_hash, "V05"), (rewrite_with_its_hash, "V10"), (drop_last, "V06"),
     (hide_the_gap, "V05"), (reorder, "V05"), (insert, "V04"), (fork, "V06"), (exchange_photo, "V09"),
     (roll_the_log_back, "V10"), (roll_the_log_back, "V11"), (show_another_view, "V12"), (forget_an_act, "V07"), (own_trust, "V03"),
-    (better_grade, "V20"), (other_values_in_the_grade, "V20"), (other_report, "V19"), (painted_report, "V19"),
+    (better_grade, "V20"), (invented_officer, "V20"), (slipped_in, "V09"), (other_values_in_the_grade, "V20"), (other_report, "V19"), (painted_report, "V19"),
 ]  # fmt: skip
 
 
@@ -360,9 +370,9 @@ def test_a_manifest_signed_by_a_key_of_one_s_own_is_found_even_where_nothing_els
     assert outcomes(verdict)["V02"] == "fail"
 
 
-def test_a_photo_under_another_digest_leaves_the_original_missing(case: Case) -> None:
+def test_another_photo_in_place_of_the_original_is_named_by_no_record(case: Case) -> None:
     verdict = checked(forged(case, other_photo_under_another_name), case.root)
-    assert outcomes(verdict)["V09"] == "not-checked" and verdict.status == 1
+    assert outcomes(verdict)["V09"] == "fail" and verdict.status == 1
 
 
 def zipped_again(content: bytes) -> bytes:

@@ -88,7 +88,8 @@ def test_damaged_pages_cost_their_rows_and_nothing_else(home: Path) -> None:
 def test_a_database_that_lost_its_end_gives_what_it_has(home: Path) -> None:
     everything = written(home)
     database = home / "patrolbook.db"
-    database.write_bytes(database.read_bytes()[: 4096 * 60])
+    whole = database.read_bytes()
+    database.write_bytes(whole[: len(whole) * 2 // 3 // 4096 * 4096])
     (content,), (manifest,) = packed(home)
     assert 0 < len(ids(content)) < len(everything)
     assert manifest.lost and len(manifest.parcels) == 3

@@ -13,6 +13,7 @@ VERBS = {
     "/capabilities": {"get"},
     "/enrol": {"post"},
     "/replicas": {"post"},
+    "/trust": {"get"},
     "/push": {"post"},
     "/pull": {"post"},
     "/have": {"post"},
