@@ -12,16 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from custody.likeness import Likeness, NotAPrint, Print, Seen, find
 from field_client.moments import moment
 from field_client.platform.database import Database
-from field_client.tablet import Tablet
 from schemas.kinds.evidence import REPEAT_REASONS, Evidence
 from schemas.labels import Label
 from sync.core.errors import InvalidField, NotFound
 from sync.core.fold import deleted, values_of
+
+if TYPE_CHECKING:  # the tablet makes the index when it is new
+    from field_client.tablet import Tablet
 
 WEEK = timedelta(days=7)
 KIND = Evidence.kind

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from typing import TYPE_CHECKING
 
-from field_client.tablet import Tablet
+if TYPE_CHECKING:  # the tablet makes the index when it is new
+    from field_client.tablet import Tablet
+
 
 CHINA = timezone(timedelta(hours=8))
 """Beijing time is the legal time of the whole country, and the zone of a camera that does not write its own."""

@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from field_client import ledger, trustfile, uploads
 from field_client.ledger import Ledger
+from field_client.likeness import Shelf
 from field_client.outbox import Own
 from field_client.platform import BlobFiles, Line, Platform, database
 from field_client.store import Store
@@ -122,6 +123,9 @@ class Tablet:
         made = database.create(scratch, key)
         try:
             cls._with(made, home, key, seed, files, registry, platform, Store.create)
+            # Now and not at the first photo: the description of a table that is made late lies at the end of the file,
+            # and a file that lost its end would then give nothing (`platform/salvage.py`).
+            Shelf(made)
         finally:
             made.close()
         database.publish(scratch, home / DATABASE)
