@@ -28,6 +28,7 @@ from schemas.kinds.evidence import OPERATIONS, SOURCES, STATUTORY_KINDS
 from schemas.labels import Label
 from server import acts, trusts
 from server.acts import Act
+from server.grading import Grader
 from server.instance import Instance
 from server.keys import Voice
 from server.storage import blobs, journal, merkle, people, states
@@ -38,11 +39,10 @@ from sync.core import grade as grading
 from sync.core.change import START, Change, canonical
 from sync.core.cosigning import key_id
 from sync.core.errors import NotFound
-from sync.core.fold import State, contested, values_of
-from sync.core.grade import Author, Known
+from sync.core.fold import State, values_of
 from sync.core.note import fingerprint
 from sync.core.rules import Rights
-from sync.core.signing import content_hash, covered
+from sync.core.signing import covered
 
 FOLLOWED = frozenset({"inspection", "evidence", "hazard", "patrol_note", "case", "handover", "clue"})
 """Kinds whose own references are followed; of others (an institution, an officer) only the record itself goes in."""
@@ -109,7 +109,7 @@ def make(
         links = _chains(conn, draft, pairs)
         _log(conn, house, draft, pairs, told, now)
         _people(conn, draft, links, pairs)
-        grades = _grades(house, shown, pairs)
+        grades = _grades(conn, house, shown)
         draft.texts["grades.ndjson"] = joined(grades)
         trust = trusts.published(house.settings)
         authority = trust.trust.authority if trust is not None else voice.origin
@@ -287,50 +287,32 @@ def _people(conn: Connection, draft: Draft, links: dict[str, list[Linked]], pair
 # --- Grades -----------------------------------------------------------------------------------------------------------
 
 
-def _grades(house: Instance, shown: dict[str, _Shown], pairs: list[tuple[Linked, Change]]) -> list[dict[str, Any]]:
+def _grades(conn: Connection, house: Instance, shown: dict[str, _Shown]) -> list[dict[str, Any]]:
     """What the grade of each record is, and from which facts: inspections first, then the evidence that belongs to them."""
-    found: dict[str, dict[str, Any]] = {}
-    for kind in ("inspection", "patrol_note", "evidence"):
-        for record, one in sorted(shown.items()):
-            if one.state.kind == kind and kind in grading.GRADED:
-                found[record] = _grade(house, shown, record, one, found)
-    return list(found.values())
+    grader = Grader(house, conn)
+    return [
+        _grade(grader, house, record, one)
+        for kind in ("inspection", "patrol_note", "evidence")
+        for record, one in sorted(shown.items())
+        if one.state.kind == kind and kind in grading.GRADED
+    ]
 
 
-def _grade(
-    house: Instance, shown: dict[str, _Shown], record: str, one: _Shown, before: dict[str, dict[str, Any]]
-) -> dict[str, Any]:
-    schema = house.registry[one.state.kind]
-    officers = {id: shown[id].values for id in grading.named_officers(one.values) if id in shown}
-    keys = {
-        key_id(bytes.fromhex(str(key.values["public_key"]))): key.values
-        for key in shown.values()
-        if key.state.kind == "officer_key" and "public_key" in key.values
-    }
-    authors = sorted({(one.state.acts[act].role, False) for live in one.state.live.values() for act in live})
-    subject = str(one.values.get("subject") or "")
-    sources = [before[subject]["grade"]] if subject in before else []
-    known = Known(
-        content=content_hash(schema, record, one.values),
-        authors=[Author(*author) for author in authors],
-        officers=officers,
-        keys=keys,
-        contested=contested(one.state, schema.merge_of),
-        sources=[grading.Graded(grade) for grade in sources],
-    )
+def _grade(grader: Grader, house: Instance, record: str, one: _Shown) -> dict[str, Any]:
+    known = grader.known(one.state)
     graded = grading.grade_of(one.state.kind, one.values, known)
     assert graded is not None  # asked for kinds that have one
     return {
         "record": record,
         "kind": one.state.kind,
         "values": one.values,
-        "covered": sorted(covered(schema, one.values)),
+        "covered": sorted(covered(house.registry[one.state.kind], one.values)),
         "content": known.content,
-        "authors": [list(author) for author in authors],
-        "officers": officers,
-        "keys": keys,
+        "authors": [list(author) for author in known.authors],
+        "officers": known.officers,
+        "keys": known.keys,
         "contested": sorted(known.contested),
-        "sources": sources,
+        "sources": [source.grade for source in known.sources],
         "grade": graded.grade,
         "reasons": [[reason.zh, reason.en] for reason in graded.reasons],
     }

@@ -1,4 +1,5 @@
-"""The records of a kind as people read them: for lists and for spreadsheets. The columns follow from the schema.
+"""The records of a kind as people read them: for lists and for spreadsheets. The columns follow from the schema; a kind
+of evidence has its computed grade first.
 
 A field in conflict says so; no list and no export ever shows a value that nobody decided.
 """
@@ -14,13 +15,17 @@ import orjson
 from schemas.fields import Choice, Flag
 from schemas.labels import Label, Language
 from server import sheets
+from server.grading import Grader
 from server.instance import Instance
 from sync.core.errors import UnknownKind
+from sync.core.grade import GRADE_LABEL, GRADED
 from sync.core.rules import Rights
 
 IN_CONFLICT = Label("冲突待决", "in conflict")
 YES, NO = Label("是", "yes"), Label("否", "no")
 ID = Label("编号", "id")
+GRADE = "grade"
+"""A column that no schema has: it is computed (`server.grading`)."""
 NOBODY = Rights("", ())
 
 
@@ -36,20 +41,27 @@ class Listing:
         if schema is None or (schema.compartment and not rights.within.get(schema.compartment)):
             raise UnknownKind(kind=kind)
         self.house, self.schema, self.language, self.rights = house, schema, language, rights
-        self.names = [name for name, _ in schema.projected()]
+        self.names = [*([GRADE] if kind in GRADED else []), *(name for name, _ in schema.projected())]
 
     def header(self, names: Sequence[str]) -> list[Label]:
-        """The id, then the labels of these fields."""
-        return [ID, *(self.schema.fields_by_name()[name].label for name in names)]
+        """The id, then the labels of these columns."""
+        fields = self.schema.fields_by_name()
+        return [ID, *(GRADE_LABEL if name == GRADE else fields[name].label for name in names)]
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """The rows of the projection as they are stored, in the order in which records were made."""
+        """The rows of the projection as they are stored, with their grade, in the order in which records were made."""
         with self.house.database.read() as conn:
             rows = self.house.projections.rows(conn, self.schema.kind)
             wall, name = self.schema.compartment, self.schema.area_field
             if wall and name is not None:
                 rows = (row for row in rows if self.rights.covers(row[name] or "", wall))
-            yield from rows
+            if self.schema.kind not in GRADED:
+                yield from rows
+                return
+            grader = Grader(self.house, conn)
+            for row in rows:
+                graded = grader.grade(row["record"])
+                yield row | {GRADE: graded.grade if graded is not None else None}
 
     def lines(self, names: Sequence[str]) -> Iterator[list[Any]]:
         """The id and these fields of each record, as a person reads them."""
@@ -58,6 +70,8 @@ class Listing:
 
     def cell(self, name: str, row: dict[str, Any]) -> Any:
         """A field as a person reads it, never the provisional value of a conflict."""
+        if name == GRADE:
+            return row[GRADE]
         if name in orjson.loads(row["conflicted"]):
             return IN_CONFLICT.text(self.language)
         value, field = row[name], self.schema.fields_by_name()[name]

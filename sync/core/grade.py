@@ -30,6 +30,8 @@ GRADES: Mapping[Grade, Label] = {
     "D": Label("线索或巡查", "tip or patrol"),
 }
 
+GRADE_LABEL = Label("等级", "Grade")
+
 CREDENTIALS_SHOWN = "answers/PRC-03"
 NOTICE_SERVED = "answers/PRC-02"
 NOTICE_WORDS = frozenset({"是", "紧急，已报告待补办"})
