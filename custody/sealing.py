@@ -89,6 +89,21 @@ def recipient_of(identity: str) -> str:
     return str(_identity(identity).to_public())
 
 
+def lock_identity(secret: str, passphrase: str) -> bytes:
+    """A secret for a file: encrypted with a passphrase, in age's armour. `age -d` opens it too."""
+    locked: bytes = pyrage.passphrase.encrypt(secret.encode("ascii"), passphrase, armored=True)
+    return locked
+
+
+def unlock_identity(content: bytes, passphrase: str) -> str:
+    """The secret in a file of `lock_identity`. Raises WrongSealKey where the passphrase is not that of the file."""
+    try:
+        secret = pyrage.passphrase.decrypt(content, passphrase).decode("ascii")
+    except (pyrage.DecryptError, UnicodeDecodeError) as error:
+        raise WrongSealKey(what=Label("口令加密的私钥文件", "the file with the private key")) from error
+    return str(_identity(secret))
+
+
 # --- sealing ---------------------------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 from base64 import b64decode, b64encode
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -16,12 +17,13 @@ from typing import NamedTuple
 import pyrage
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from custody.sealing import lock_identity, new_identity
 from schemas.labels import Label
 from server.config import Settings
 from server.keys import ServerKeys
 from server.storage.files import write_new
 from sync.core.errors import BadSignature, BrokenStore, Refused
-from sync.core.trust import Trust, Witness, open_trust, sign_trust
+from sync.core.trust import Seal, Trust, Witness, check_seal, open_trust, sign_trust
 
 FILES = ("trust.json", "trust.sig", "root.pub")
 
@@ -75,12 +77,13 @@ def next_edition(
     *,
     witnesses: tuple[Witness, ...] | None = None,
     quorum: int | None = None,
+    seal: Seal | None = None,
 ) -> Trust:
     """The next edition: what the last one said, with this server's logs and replicas, and what is given anew."""
     logs = {one.origin: one.log_public for one in keys.voices.values()}
     replicas = {one.replica: one.replica_public for one in keys.voices.values()}
     if before is None:
-        return Trust(1, authority, now, logs, replicas, witnesses or (), quorum or 0)
+        return Trust(1, authority, now, logs, replicas, witnesses or (), quorum or 0, seal=seal)
     return replace(
         before,
         edition=before.edition + 1,
@@ -90,7 +93,41 @@ def next_edition(
         replicas={**before.replicas, **replicas},
         witnesses=before.witnesses if witnesses is None else witnesses,
         quorum=before.quorum if quorum is None else quorum,
+        seal=seal or before.seal,
     )
+
+
+def next_seal(
+    before: Trust | None, province: Sequence[str], escrow: Sequence[str], counties: Iterable[tuple[str, str]]
+) -> Seal | None:
+    """The next version of the recipients; None where nothing is given anew. Whatever is given replaces its like: all of
+    the province's, all of the escrow's, all of one county's.
+
+    :raises InvalidField: something is no age recipient, or nobody of the province is named
+    """
+    named = _by_area(counties)
+    if not (province or escrow or named):
+        return None
+    held = before.seal if before is not None and before.seal is not None else Seal(0, ())
+    new = Seal(
+        held.version + 1,
+        tuple(province) or held.province,
+        tuple(escrow) or held.escrow,
+        {**held.counties, **named},
+    )
+    return check_seal(new)
+
+
+def create_seal_key(file: Path, passphrase: str) -> str:
+    """Make an age identity, its secret encrypted with a passphrase in a new file; returns its recipient.
+
+    :raises Refused: the file is there already
+    """
+    if file.exists():
+        raise Refused(detail=Label(f"{file} 已存在，不会覆盖", f"{file} is there already and is not written over"))
+    made = new_identity()
+    write_new(file, lock_identity(made.secret, passphrase), mode=0o600)
+    return made.recipient
 
 
 def publish(settings: Settings, trust: Trust, seed: bytes) -> Published:
@@ -128,6 +165,13 @@ def published(settings: Settings) -> Published | None:
 
 def _public(seed: bytes) -> bytes:
     return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+
+
+def _by_area(counties: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for area, key in counties:
+        found[area] = (*found.get(area, ()), key)
+    return found
 
 
 def _line(raw: bytes) -> bytes:

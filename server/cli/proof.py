@@ -26,7 +26,7 @@ _passphrase = option(
     "--passphrase",
     envvar="PATROLBOOK_PASSPHRASE",
     show_envvar=True,
-    about=Label("根密钥文件的口令；不写则询问", "Passphrase of the root key's file; asked for if left out"),
+    about=Label("密钥文件的口令；不写则询问", "Passphrase of the key's file; asked for if left out"),
 )
 
 
@@ -66,9 +66,31 @@ def root(run: Run, file: Path, passphrase: str | None) -> None:
     about=Label("见证单位及其公钥（base64），可多次给出", "A witness and its key in base64; may be repeated"),
 )
 @option("--quorum", type=click.IntRange(0), about=Label("需要几个见证", "How many witnesses are needed"))
+@option(
+    "--province",
+    multiple=True,
+    metavar="AGE1…",
+    about=Label("省级密封公钥，暗访材料密封给它；可多次给出", "Whom evidence is sealed to; may be repeated"),
+)
+@option("--escrow", multiple=True, metavar="AGE1…", about=Label("另处备份的密封公钥", "The same, kept elsewhere"))
+@option(
+    "--county",
+    "counties",
+    multiple=True,
+    metavar="AREA=AGE1…",
+    about=Label("县区接收交办材料的公钥", "A county's key, to which hand-overs are wrapped"),
+)
 @_passphrase
 def sign(
-    run: Run, file: Path, authority: str | None, witnesses: tuple[str, ...], quorum: int | None, passphrase: str | None
+    run: Run,
+    file: Path,
+    authority: str | None,
+    witnesses: tuple[str, ...],
+    quorum: int | None,
+    province: tuple[str, ...],
+    escrow: tuple[str, ...],
+    counties: tuple[str, ...],
+    passphrase: str | None,
 ) -> None:
     house = run.house
     held = trusts.published(house.settings)
@@ -78,13 +100,38 @@ def sign(
     named = tuple(_witness(one) for one in witnesses) if witnesses else None
     seed = trusts.open_root(file, _ask(run, passphrase))
     before = held.trust if held is not None else None
-    edition = trusts.next_edition(house.keys, name, house.now(), before, witnesses=named, quorum=quorum)
+    seal = trusts.next_seal(before, province, escrow, [_county(one) for one in counties])
+    edition = trusts.next_edition(house.keys, name, house.now(), before, witnesses=named, quorum=quorum, seal=seal)
     if edition.quorum > len(edition.witnesses):
         raise InvalidField(field="quorum", detail=Label("多于见证单位数", "more than there are witnesses"))
     new = trusts.publish(house.settings, edition, seed)
     told = Label(f"已公布第 {edition.edition} 版", f"Published edition {edition.edition}")
     run.say(told, "bold green")
     run.say(Label(f"根密钥指纹：{fingerprint(new.root)}", f"Fingerprint of the root key: {fingerprint(new.root)}"))
+
+
+@command(
+    TRUST,
+    "seal-key",
+    Label(
+        "生成密封密钥，私钥存入口令加密的文件，留在省级（或县区）自己的解密机上；公钥写入信任文件。",
+        "Make a key for sealed material. Its secret goes into a file encrypted with a passphrase, which stays on the "
+        "province's (or a county's) own station; the public key goes into the trust file.",
+    ),
+    "patrolbook-server trust seal-key /media/safe/province.age",
+)
+@click.argument("file", type=_FILE)
+@_passphrase
+def seal_key(run: Run, file: Path, passphrase: str | None) -> None:
+    recipient = trusts.create_seal_key(file, _ask(run, passphrase, confirm=True))
+    run.say(Label(f"已写入 {file}，请离线保管", f"Written to {file}; keep it offline"), "bold green")
+    run.say(Label(f"公钥：{recipient}", f"Public key: {recipient}"))
+    run.say(
+        Label(
+            f"下一步：patrolbook-server trust sign 根密钥文件 --province {recipient}",
+            f"Next: patrolbook-server trust sign ROOT --province {recipient}",
+        )
+    )
 
 
 @command(
@@ -105,6 +152,14 @@ def show(run: Run, as_json: bool) -> None:
     rows = [(run.text(Label("日志", "log")), name, fingerprint(key)) for name, key in trust.logs.items()]
     rows += [(run.text(Label("服务器", "server")), name, fingerprint(key)) for name, key in trust.replicas.items()]
     rows += [(run.text(Label("见证", "witness")), one.name, fingerprint(one.key)) for one in trust.witnesses]
+    if trust.seal is not None:
+        rows += [(run.text(Label("密封给省级", "sealed to the province")), "", key) for key in trust.seal.province]
+        rows += [(run.text(Label("密封给备份", "sealed to the escrow")), "", key) for key in trust.seal.escrow]
+        rows += [
+            (run.text(Label("交办给县区", "handed over to")), area, key)
+            for area, keys in sorted(trust.seal.counties.items())
+            for key in keys
+        ]
     run.table([Label("类别", "sort"), Label("名称", "name"), Label("指纹", "fingerprint")], rows)
     run.say(Label(f"需要见证 {trust.quorum} 个", f"{trust.quorum} witnesses are needed"))
 
@@ -189,8 +244,15 @@ def verify_bundle(run: Run, file: Path, root: str, anchors: tuple[str, ...], as_
 def _ask(run: Run, passphrase: str | None, confirm: bool = False) -> str:
     if passphrase:
         return passphrase
-    asked = run.text(Label("根密钥口令", "Passphrase of the root key"))
+    asked = run.text(Label("密钥文件的口令", "Passphrase of the key's file"))
     return str(click.prompt(asked, hide_input=True, confirmation_prompt=confirm))
+
+
+def _county(text: str) -> tuple[str, str]:
+    area, found, key = text.partition("=")
+    if not found:
+        raise InvalidField(field="county", detail=Label("应写作 区划=公钥", "is written AREA=KEY"))
+    return area, key
 
 
 def _witness(text: str) -> Witness:

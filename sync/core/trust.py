@@ -199,6 +199,18 @@ def _seal(value: dict[str, Any]) -> Seal:
     return seal
 
 
+def check_seal(seal: Seal) -> Seal:
+    """The same recipients; raises InvalidField where `read_trust` would refuse them."""
+    return _seal(
+        {
+            "version": seal.version,
+            "province": list(seal.province),
+            "escrow": list(seal.escrow),
+            "counties": {area: list(keys) for area, keys in seal.counties.items()},
+        }
+    )
+
+
 def _recipients(field: str, value: Any) -> tuple[str, ...]:
     names = tuple(_texts(field, value))
     if not all(_RECIPIENT.match(name) for name in names):
