@@ -3,6 +3,7 @@
 PATROLBOOK_HOME         where the tablet's data lies
 PATROLBOOK_LANG         zh or en, over what `patrolbook language` chose
 PATROLBOOK_PIN          the PIN, for scripts; without it a person is asked
+PATROLBOOK_OFFICER_PIN  an officer's own PIN, for scripts
 PATROLBOOK_PASSPHRASE   the passphrase of a courier, for scripts
 PATROLBOOK_WATERMARK    no: photos of inspections get no watermarked copy
 """
@@ -21,6 +22,7 @@ from schemas.labels import Language
 HOME = "PATROLBOOK_HOME"
 LANGUAGE = "PATROLBOOK_LANG"
 PIN = "PATROLBOOK_PIN"
+OFFICER_PIN = "PATROLBOOK_OFFICER_PIN"
 PASSPHRASE = "PATROLBOOK_PASSPHRASE"
 WATERMARK = "PATROLBOOK_WATERMARK"
 RUNTIME = "XDG_RUNTIME_DIR"
@@ -35,6 +37,7 @@ class Settings:
     home: Path
     language: Language | None = None
     pin: str | None = None
+    officer_pin: str | None = None
     passphrase: str | None = None
     runtime: Path | None = None
     watermark: bool = True
@@ -65,6 +68,7 @@ def from_env(environ: Mapping[str, str]) -> Settings:
         home=Path(home).expanduser().absolute() if home else platformdirs.user_data_path("patrolbook", appauthor=False),
         language=_language(environ.get(LANGUAGE, "")),
         pin=environ.get(PIN),
+        officer_pin=environ.get(OFFICER_PIN),
         passphrase=environ.get(PASSPHRASE),
         watermark=environ.get(WATERMARK, "").lower() not in ("no", "0", "false", "off"),
         runtime=Path(runtime) if runtime and Path(runtime).is_dir() else None,

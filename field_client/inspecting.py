@@ -7,7 +7,7 @@ anyway (a missing field, no signature, one officer where two are needed) is said
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -203,19 +203,15 @@ def sign(
     role: str = "party",
     image: Path | None = None,
     officer: str | None = None,
+    cosign: Callable[[str], Mapping[str, str]] | None = None,
 ) -> str:
     """Sign what the inspection shows now; the first signature also notes when the inspection ended.
 
     role    "party", "officer" or "witness"
     image   the signature as drawn or photographed
+    cosign  makes the signature an officer's own: content hash → the parts that say so
     Returns the content that was signed. Raises NotReady where a signed field is in conflict, Refused for no such image.
     """
-    if "ended_at" not in tablet.values(inspection):
-        tablet.write(KIND, inspection, {"ended_at": moment(tablet)})
-    content = content_of(tablet, inspection)
-    value: dict[str, Any] = {"name": name, "content": content, "at": moment(tablet), "as": role}
-    if officer:
-        value["officer"] = officer
     stored = None
     if image is not None:
         try:
@@ -225,8 +221,17 @@ def sign(
                 stored = cast(CaptureFiles, tablet.files).add(cast(BinaryIO, stream), image.name)
         except OSError as error:
             raise Refused(detail=Label(f"打不开文件 {image}", f"the file {image} cannot be opened")) from error
-        value |= {"sha256": stored.sha256, "size": stored.size, "mime": mime}
-    with tablet.store.writing():
+    with tablet.store.writing():  # a wrong PIN leaves nothing behind
+        if "ended_at" not in tablet.values(inspection):
+            tablet.write(KIND, inspection, {"ended_at": moment(tablet)})
+        content = content_of(tablet, inspection)
+        value: dict[str, Any] = {"name": name, "content": content, "at": moment(tablet), "as": role}
+        if officer:
+            value["officer"] = officer
+        if cosign is not None:
+            value |= cosign(content)
+        if stored is not None:
+            value |= {"sha256": stored.sha256, "size": stored.size, "mime": mime}
         tablet.write(KIND, inspection, {f"signatures/{tablet.store.clock.new_id()}": value})
         if stored is not None and image is not None:
             tablet.attach(inspection, stored.sha256, stored.size, mime, "original", image.name)
@@ -253,13 +258,13 @@ def unmet(tablet: Tablet, inspection: str) -> list[Label]:
     identity = tablet.identity
     if identity is not None and identity.person.role not in step.roles:
         raise NotAllowed(detail=Label("该角色不能提交检查", "this role does not submit inspections"))
-    facts = Facts(missing_blobs=lambda blobs: (), officers=lambda ids: officers_of(tablet, ids))
+    facts = Facts(missing_blobs=lambda blobs: (), officers=lambda ids: values_known(tablet, ids))
     state.live.setdefault("ended_at", {"now": moment(tablet)})
     return [why for name in step.requires if (why := GUARDS[name](state, Inspection, facts)) is not None]
 
 
-def officers_of(tablet: Tablet, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Of these officers, the values of those that this tablet knows."""
+def values_known(tablet: Tablet, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Of these records, the values of those that this tablet knows."""
     found = {}
     for id in ids:
         with suppress(NotFound):

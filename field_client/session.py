@@ -63,6 +63,12 @@ class Session:
         words = Label("设置 PIN（至少 6 位）", "Choose a PIN (at least 6 characters)") if new else Label("PIN", "PIN")
         return self.terminal.ask(words, hidden=True, confirm=new)
 
+    def officer_pin(self, words: Label, new: bool = False) -> str:
+        """An officer's own PIN, likewise: whoever holds the tablet may be somebody else than whoever signs."""
+        if self.settings.officer_pin is not None:
+            return self.settings.officer_pin
+        return self.terminal.ask(words, hidden=True, confirm=new)
+
     def secrets(self) -> Secrets:
         """The keys of an unlocked tablet; a person is asked for the PIN where it is locked."""
         vault = self.vault
@@ -147,6 +153,18 @@ class Session:
             if not found:
                 raise
         raise Refused(detail=_choices(text, found))
+
+    def officer(self, text: str) -> str:
+        """An officer by a piece of the id, the name or the certificate. Raises NotFound where it is not one alone."""
+        try:
+            return self.record("officer", text)
+        except NotFound:
+            tablet = self.tablet()
+            known = [(id, tablet.values(id)) for id in tablet.records("officer")]
+            fits = [id for id, values in known if text in (values.get("name"), values.get("certificate_number"))]
+            if len(fits) != 1:
+                raise
+            return fits[0]
 
 
 def _choices(text: str, found: Sequence[Found]) -> Label:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from field_client import inspecting
 from field_client.capture import Captured, capture
 from field_client.commands.likeness import ask_why
 from field_client.commands.printing import brief, print_record
+from field_client.grading import grade
+from field_client.officers import OfficerKeys
 from field_client.session import Session, command, group, in_session, option, short
 from field_client.showing import cells, size, value_of
 from schemas.fields import Flag, Integer, RecordField, Text
@@ -24,6 +26,7 @@ from schemas.kinds.inspection import MODES, Inspection
 from schemas.labels import Label
 from sync.core.errors import InvalidField, Malformed, Problem
 from sync.core.fold import State
+from sync.core.grade import GRADES
 
 JSON = Label("输出 JSON", "print JSON")
 SAVED = Label("已保存", "Saved")
@@ -85,9 +88,23 @@ def _row(state: State) -> tuple[Label | str, ...]:
 def show(session: Session, inspection: str, as_json: bool) -> None:
     record = session.record(inspecting.KIND, inspection)
     print_record(session, record, as_json)
+    if not as_json:
+        _say_grade(session, record)
     if not as_json and (names := inspecting.amended(session.tablet(), record)):
         told = "、".join(names)
         session.terminal.warn(Label(f"签字后内容有改动：{told}", f"changed since it was signed by {told}"))
+
+
+def _say_grade(session: Session, record: str) -> None:
+    """How much it can carry as evidence, and why not more. It is computed and never entered."""
+    graded = grade(session.tablet(), record)
+    if graded is None:
+        return
+    name = GRADES[graded.grade]
+    told = Label(f"证据等级 {graded.grade}：{name.zh}", f"Grade {graded.grade}: {name.en}")
+    session.terminal.say(told, bold=True)
+    for reason in graded.reasons:
+        session.terminal.say(Label(f"  · {reason.zh}", f"  · {reason.en}"))
 
 
 # --- answering -------------------------------------------------------------------------------------------------------
@@ -377,7 +394,7 @@ def attach_files(
     label=Label(
         "签字：先显示所签内容，签后改动将作为更正显示", "Sign what is shown; later changes are shown as amendments"
     ),
-    example="patrolbook inspect sign 3f2a71bc 罗雨 --image sign.png",
+    example="patrolbook inspect sign 3f2a71bc 罗雨 --image sign.png\npatrolbook inspect sign 3f2a71bc --officer 李敏",
 )
 @click.argument("inspection")
 @click.argument("name", required=False)
@@ -385,11 +402,18 @@ def attach_files(
     "--as",
     "role",
     type=click.Choice(["party", "officer", "witness"]),
-    default="party",
-    show_default=True,
-    label=Label("以什么身份", "in which capacity"),
+    label=Label(
+        "以什么身份（默认当事人；写了 --officer 则为执法人员）",
+        "in which capacity (the party; an officer with --officer)",
+    ),
 )
-@option("--officer", label=Label("执法人员编号", "id of the officer"))
+@option(
+    "--officer",
+    label=Label(
+        "执法人员（姓名、证号或编号），用其本人的密钥会签",
+        "the officer (name, certificate or id), who co-signs with a key of their own",
+    ),
+)
 @option("--image", type=click.Path(path_type=Path), label=Label("签名图片", "picture of the signature"))
 @option("--refused", metavar="REASON", label=Label("拒签：写明原因", "the party refuses: the reason"))
 @option("--witness", label=Label("见证人", "who witnessed the refusal"))
@@ -398,7 +422,7 @@ def sign(
     session: Session,
     inspection: str,
     name: str | None,
-    role: str,
+    role: str | None,
     officer: str | None,
     image: Path | None,
     refused: str | None,
@@ -410,16 +434,34 @@ def sign(
         seen = {"witness": witness} if witness else {}
         tablet.write(inspecting.KIND, record, {"refusal": refused, **seen})
         session.terminal.say(Label("已记录拒签", "The refusal is noted"))
-    if name is None:
+    signer = session.officer(officer) if officer else None
+    if name is None and signer is not None:
+        name = str(tablet.values(signer).get("name") or "")
+    if not name:
         if refused is None:
             raise InvalidField(field="name", detail=Label("请写签字人姓名", "write the signer's name"))
         return
-    signer = session.record("officer", officer) if officer else None
+    role = role or ("officer" if signer else "party")
     print_record(session, record, as_json=False)
-    content = inspecting.sign(tablet, record, name, role, image, signer)
+    cosign = _cosigning(session, signer, name) if signer and role == "officer" else None
+    content = inspecting.sign(tablet, record, name, role, image, signer, cosign)
     session.terminal.say(
         Label(f"{name} 已签字，内容校验值 {content[:16]}", f"{name} has signed; digest {content[:16]}"), fg="green"
     )
+
+
+def _cosigning(session: Session, officer: str, name: str) -> Callable[[str], Mapping[str, str]] | None:
+    """How this officer signs with a key of their own; None, with a warning, where there is none on this tablet."""
+    keys = OfficerKeys(session.tablet())
+    held = keys.of(officer)
+    if held is None:
+        how = f"patrolbook officer key new {name}"
+        session.terminal.warn(
+            Label(f"{name} 在本机没有密钥，这次签字不是会签：{how}", f"{name} has no key here and does not co-sign: {how}")
+        )
+        return None
+    pin = session.officer_pin(Label(f"{name} 本人的 PIN", f"The own PIN of {name}"))
+    return lambda content: keys.cosign(held, pin, content)
 
 
 @command(

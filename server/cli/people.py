@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 import click
@@ -10,7 +10,7 @@ import segno
 
 from schemas.base import COMPARTMENTS
 from schemas.labels import Label
-from server import acts, decisions
+from server import acts, decisions, officer_keys
 from server.access import enrolment, rights
 from server.access.rights import ROLES
 from server.cli.frame import Group, Run, as_json, by, command, main, option, reason
@@ -324,3 +324,68 @@ def list_officers(run: Run, as_json: bool) -> None:
         run.json(list(listing.rows()))
         return
     run.table(listing.header(listing.names), list(listing.lines(listing.names)))
+
+
+# --- Officers' own keys -----------------------------------------------------------------------------------------
+
+
+@command(
+    OFFICERS,
+    "keys",
+    Label("列出执法人员用于会签的密钥。", "List the keys with which officers co-sign."),
+    "patrolbook-server officers keys",
+)
+@as_json
+def list_keys(run: Run, as_json: bool) -> None:
+    listing = Listing(run.house, officer_keys.KIND, run.language)
+    if as_json:
+        run.json(list(listing.rows()))
+        return
+    names = ["name", "area", "device", "status", "withdrawn_at"]
+    run.table(listing.header(names), list(listing.lines(names)))
+
+
+@command(
+    OFFICERS,
+    "confirm-key",
+    Label(
+        "确认密钥属于该执法人员：当面或电话核对本人念出的 32 位编号后执行。",
+        "Confirm that a key is the officer's, after comparing the 32 characters that the officer reads out.",
+    ),
+    "patrolbook-server officers confirm-key 4f20a91be2d37c5508c61f7a90de3b42",
+)
+@click.argument("key")
+@by
+def confirm_key(run: Run, key: str, by: str | None) -> None:
+    person = run.person(by)
+    one = officer_keys.found(run.house, key)
+    who = officer_keys.officer_of(run.house, one)
+    officer_keys.confirm(run.house, one, person, run.rights_of(person))
+    name, certificate = who["name"], who["certificate_number"]
+    run.say(Label(f"已确认 {name}（证号 {certificate}）的密钥", f"Confirmed the key of {name} ({certificate})"))
+
+
+@command(
+    OFFICERS,
+    "withdraw-key",
+    Label(
+        "撤销密钥：平板丢失、忘记 PIN 或离岗。此前的会签仍有效。",
+        "Withdraw a key: tablet lost, PIN forgotten, officer gone. Co-signatures from before still count.",
+    ),
+    "patrolbook-server officers withdraw-key 4f20a91b --since 2026-11-22T16:00 --reason 平板丢失",
+)
+@click.argument("key")
+@option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]),
+    about=Label("从何时起不再可信，默认现在", "Since when it is not to be trusted; now if left out"),
+)
+@reason
+@by
+def withdraw_key(run: Run, key: str, since: datetime | None, reason: str, by: str | None) -> None:
+    person = run.person(by)
+    one = officer_keys.found(run.house, key)
+    ms = _ms(since) if since else run.house.now()
+    moment = datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
+    officer_keys.withdraw(run.house, one, moment, reason, person, run.rights_of(person))
+    run.say(Label(f"已撤销 {one['record']}", f"Withdrew {one['record']}"))
