@@ -7,6 +7,7 @@ import server.cli.people
 import server.cli.photos
 import server.cli.proof
 import server.cli.setup
+import server.cli.shifts
 import server.cli.tables  # noqa: F401
 from server.cli.frame import main
 
