@@ -10,6 +10,7 @@ of a command is exit status 2.
 
 from __future__ import annotations
 
+from field_client.commands.anchors import anchor
 from field_client.commands.couriers import import_, rescue
 from field_client.commands.covert import covert
 from field_client.commands.device import device, enrol, language, lock, pin, unlock
@@ -36,7 +37,7 @@ def cli() -> None:
     pass
 
 
-for one in (enrol, sync, institutions, inspect, hazard, evidence, covert, officer, status, conflicts, rescue, import_, verify, unlock, lock, pin, language,
+for one in (enrol, sync, institutions, inspect, hazard, evidence, covert, officer, anchor, status, conflicts, rescue, import_, verify, unlock, lock, pin, language,
             device):  # fmt: skip
     cli.add_command(one)
 

@@ -79,6 +79,14 @@ class Own(NamedTuple):
     proven: bool
 
 
+class Head(NamedTuple):
+    """Where a chain stands: its replica, the number of its newest change, and the chain's hash there."""
+
+    replica: str
+    n: int
+    chain: str
+
+
 class Outbox:
     """Own changes in the tablet's database. Methods that write are called inside `Database.writing`."""
 
@@ -219,6 +227,15 @@ class Outbox:
 
     def pending_kinds(self) -> list[str]:
         return [kind for (kind,) in self.database.rows(f"SELECT DISTINCT kind FROM changes WHERE status IN {_PENDING}")]
+
+    def head(self) -> Head:
+        """Where the chain stands now; its number is 0 where nothing was written."""
+        return Head(*self.database.row("SELECT id, n, chain FROM replica"))
+
+    def chain_at(self, replica: str, n: int) -> str | None:
+        """The hash of an own chain at a number; None where this tablet has no such change."""
+        chain = self.database.value("SELECT chain FROM changes WHERE replica = ? AND n = ?", (replica, n))
+        return str(chain) if chain is not None else None
 
     def is_queued(self, records: Collection[str]) -> bool:
         sql = "SELECT 1 FROM changes WHERE record = ? AND status = 'queued' LIMIT 1"

@@ -225,6 +225,10 @@ class Tablet:
             if self.store.epoch != answer.epoch:
                 self.store.realign(answer.epoch)
 
+    def sign(self, message: bytes) -> bytes:
+        """The device's signature under a message, which begins with a tag that says what it is for."""
+        return Ed25519PrivateKey.from_private_bytes(self._seed).sign(message)
+
     # ---- writing -------------------------------------------------------------------------------------------
 
     def write(

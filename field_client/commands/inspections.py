@@ -1,4 +1,4 @@
-"""inspect start, list, show, answer, set, note, photo, sign, submit."""
+"""inspect start, list, show, answer, set, note, photo, sign, print, submit."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ import click
 
 from custody import codes
 from field_client import inspecting
+from field_client.anchoring import anchor_document
 from field_client.capture import Captured, capture
 from field_client.commands.likeness import ask_why
 from field_client.commands.printing import brief, print_record
 from field_client.grading import grade
 from field_client.officers import OfficerKeys
+from field_client.printout import page
 from field_client.session import Session, command, group, in_session, option, short
 from field_client.showing import cells, size, value_of
 from schemas.fields import Flag, Integer, RecordField, Text
@@ -24,7 +26,7 @@ from schemas.forms import FormGroup, FormItem
 from schemas.kinds.evidence import REPEAT_REASONS, SOURCES
 from schemas.kinds.inspection import MODES, Inspection
 from schemas.labels import Label
-from sync.core.errors import InvalidField, Malformed, Problem
+from sync.core.errors import InvalidField, Malformed, Problem, Refused
 from sync.core.fold import State
 from sync.core.grade import GRADES
 
@@ -465,6 +467,38 @@ def _cosigning(session: Session, officer: str, name: str) -> Callable[[str], Map
 
 
 @command(
+    "print",
+    label=Label(
+        "印出留给当事人的一份（HTML，用浏览器打印），带锚定二维码和核对码",
+        "The copy to leave with the party (HTML, for a browser to print), with its anchor as a QR code and to read aloud",
+    ),
+    example="patrolbook inspect print 3f2a71bc --out 检查记录.html",
+)
+@click.argument("inspection")
+@option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    label=Label("文件名（默认 检查记录-编号.html）", "the file (检查记录-<id>.html if left out)"),
+)
+@in_session
+def print_(session: Session, inspection: str, out: Path | None) -> None:
+    tablet = session.tablet()
+    record = session.record(inspecting.KIND, inspection)
+    file = out or Path(f"检查记录-{short(record)}.html")
+    with tablet.store.writing():  # no anchor of a document that was not printed
+        made = anchor_document(tablet, record)
+        try:
+            file.write_text(page(tablet, record, made), "utf-8")
+        except OSError as error:
+            raise Refused(detail=Label(f"不能写入 {file}", f"{file} cannot be written")) from error
+    if not any(path.startswith("signatures/") for path in tablet.values(record)):
+        session.terminal.warn(Label("还没有任何签字", "Nobody has signed it yet"))
+    session.terminal.say(Label(f"已写入 {file}", f"Written: {file}"), fg="green")
+    session.terminal.say(Label(f"核对码 {made.spoken}", f"Code {made.spoken}"))
+    session.terminal.say(made.text)
+
+
+@command(
     "submit",
     label=Label("提交检查，缺什么先说清", "Submit; says first what is missing"),
     example="patrolbook inspect submit 3f2a71bc",
@@ -491,5 +525,5 @@ def submit(session: Session, inspection: str, anyway: bool) -> None:
     )
 
 
-for one in (start, list_, show, answer, set_, note, photo, sign, submit):
+for one in (start, list_, show, answer, set_, note, photo, sign, print_, submit):
     inspect.add_command(one)
