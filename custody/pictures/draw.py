@@ -24,6 +24,8 @@ warnings.filterwarnings("ignore", module=r"PIL\.")  # damaged EXIF is the file's
 QUALITY = 85
 SMALL_QUALITY = 80
 SMALL_PX = 400
+CODE_PX = 2400
+"""Enough for a code that fills a tenth of a photo; more only takes longer."""
 LOOK_PX = 512
 
 
@@ -48,7 +50,9 @@ class Unshowable(Exception):
 def draw(stream: BinaryIO, order: Order) -> Made:
     """Everything that was ordered. Raises Unshowable."""
     boxes = [*order.sizes.values(), *([order.marked] if order.mark else [])]
-    longest = max([LOOK_PX if order.looks else 0, *(max(box) for box in boxes)]) or SMALL_PX
+    longest = (
+        max([LOOK_PX if order.looks else 0, CODE_PX if order.codes else 0, *(max(box) for box in boxes)]) or SMALL_PX
+    )
     picture, size, pages = _reduced(stream, order.mime, longest)
     files = {}
     largest_first = sorted(order.sizes.items(), key=lambda one: one[1], reverse=True)
@@ -59,7 +63,7 @@ def draw(stream: BinaryIO, order: Order) -> Made:
     looks = {name: describe(small_enough(picture)) for name, describe in LOOKS.items()} if order.looks else {}
     if order.mark is not None:
         files[MARKED] = _marked(_fitted(picture, order.marked), order.mark)
-    return Made(files, *size, pages, looks, f"Pillow {PIL.__version__}")
+    return Made(files, *size, pages, looks, f"Pillow {PIL.__version__}", _codes(picture) if order.codes else ())
 
 
 def small_enough(picture: Image.Image) -> Image.Image:
@@ -161,6 +165,14 @@ def _marked(picture: Image.Image, mark: Mark) -> bytes:
     from custody.pictures import watermark
 
     return jpeg(watermark.put(picture, mark))
+
+
+def _codes(picture: Image.Image) -> tuple[str, ...]:
+    try:
+        from custody.pictures import qr
+    except ImportError as error:
+        raise Unshowable("本机不能识别二维码", "this device cannot read QR codes") from error
+    return qr.texts(picture)
 
 
 def _learn_heic() -> None:

@@ -10,6 +10,10 @@ from custody.media import FILMS, PDF, PICTURES
 MOST_PIXELS = 50_000_000
 """A picture with more is refused before it is decoded: 10 kB of PNG can ask for 400 MB."""
 
+MOST_CODES = 4
+MOST_CHARACTERS = 3000
+"""Of a QR code: the largest holds 2953 bytes."""
+
 DRAWN = frozenset({*PICTURES, *FILMS, PDF})
 """The media types that a picture can be made of."""
 
@@ -32,6 +36,7 @@ class Order(NamedTuple):
     sizes  name → box of each JPEG wanted
     mark   the watermark, and `marked` the box of the copy that carries it, delivered as `MARKED`
     looks  whether to describe how the picture looks, for finding it again
+    codes  whether to read the QR codes in it
     """
 
     mime: str
@@ -39,6 +44,7 @@ class Order(NamedTuple):
     mark: Mark | None = None
     marked: Box = (0, 0)
     looks: bool = False
+    codes: bool = False
 
 
 MARKED = "marked"
@@ -52,6 +58,7 @@ class Made(NamedTuple):
     pages  of a PDF
     looks  name → description in hexadecimal (`custody.pictures.draw.LOOKS`)
     tool   the library that drew, with its version
+    codes  what QR codes in it say
     """
 
     files: Mapping[str, bytes]
@@ -60,6 +67,7 @@ class Made(NamedTuple):
     pages: int | None = None
     looks: Mapping[str, str] = {}
     tool: str = ""
+    codes: tuple[str, ...] = ()
 
 
 class Pictures(Protocol):

@@ -95,6 +95,7 @@ def _order(told: dict[str, Any]) -> Order:
         Mark(tuple((what, said) for what, said in mark[0]), mark[1], mark[2]) if mark else None,
         (told["marked"][0], told["marked"][1]),
         told["looks"],
+        told["codes"],
     )
 
 

@@ -23,7 +23,7 @@ from typing import Any, BinaryIO, cast
 import orjson
 
 from custody.pictures import pipe
-from custody.pictures.orders import DRAWN, MARKED, Made, Order
+from custody.pictures.orders import DRAWN, MARKED, MOST_CHARACTERS, MOST_CODES, Made, Order
 from schemas.labels import Label
 from sync.core.errors import BrokenFile
 
@@ -210,9 +210,8 @@ def _made(files: dict[str, bytes], body: bytes, wanted: set[str]) -> Made:
     described = looks if isinstance(looks, dict) and all(_is_hex(one) for one in looks.values()) else {}
     if files.keys() != wanted:
         raise pipe.Broken
-    return Made(
-        files, _count(told, "width"), _count(told, "height"), _count(told, "pages"), described, _line(told.get("tool"))
-    )
+    size = _count(told, "width"), _count(told, "height")
+    return Made(files, *size, _count(told, "pages"), described, _line(told.get("tool")), _codes(told.get("codes")))
 
 
 def _object(body: bytes) -> dict[str, Any]:
@@ -232,6 +231,12 @@ def _count(told: dict[str, Any], name: str) -> int | None:
 
 def _is_hex(value: Any) -> bool:
     return isinstance(value, str) and len(value) <= 8192 and all(sign in "0123456789abcdef" for sign in value)
+
+
+def _codes(told: Any) -> tuple[str, ...]:
+    """What was read from a picture: text from outside, to be checked by whoever asked."""
+    texts = told if isinstance(told, list) else []
+    return tuple(one for one in texts[:MOST_CODES] if isinstance(one, str) and len(one) <= MOST_CHARACTERS)
 
 
 def _why(body: bytes) -> Label:
