@@ -7,7 +7,7 @@ from flask_smorest import Blueprint
 
 from custody import codes
 from schemas import wire
-from server import imaging, originals, uploads
+from server import acts, imaging, originals, uploads
 from server.api import door
 from server.api.description import BASE, BINARY, header, query, verb
 from server.storage import blobs
@@ -24,6 +24,9 @@ from sync.core.errors import (
 from sync.core.parts import PartPlan
 
 blueprint = Blueprint("evidence", __name__, url_prefix=BASE, description="Photos, video, documents, signatures")
+
+LEAF = "Patrolbook-Leaf"
+"""Header of an opened original: where the log says that it was opened, and by whom."""
 
 SHOWN = frozenset({"image/jpeg", "image/png", "image/webp", "video/mp4", "audio/mp4", "application/pdf"})
 """What is sent under its own type; everything else leaves as bytes, so that no browser takes it for a page."""
@@ -113,10 +116,27 @@ def fetch(name: str) -> Response:
     response = send_file(path.absolute(), mimetype=media_type, conditional=True, etag=tag)
     response.headers["Content-Disposition"] = "inline" if media_type in SHOWN else "attachment"
     response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    if width is None:
+        # In the log before the first byte leaves: what raises here answers 503, and nothing was sent. No cache may
+        # keep it, or the next opening would go unseen.
+        response.headers[LEAF] = str(_opened(name, request.headers.get("Range")))
+        response.cache_control.no_store = True
+        return response
     response.cache_control.private = True
     response.cache_control.immutable = True
     response.cache_control.max_age = 31_536_000
     return response
+
+
+def _opened(sha256: str, wanted: str | None) -> int:
+    """Write into the log that this device opens an original; returns the act's position."""
+    house, device, voice = door.instance(), door.device(), door.voice()
+    with house.database.write() as conn:
+        act = acts.append(
+            conn, voice.compartment, acts.OPENED, house.now(),
+            blob=sha256, by=device.person, device=device.id, range=wanted,
+        )  # fmt: skip
+    return act.leaf
 
 
 @verb(
