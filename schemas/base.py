@@ -50,7 +50,7 @@ class Plan:
         self.single = {name: field for name, field in by_name.items() if not field.keyed}
         self.keyed = {name: field for name, field in by_name.items() if field.keyed}
         self.status = next((name for name, field in self.single.items() if field.merge == "workflow"), None)
-        self.reserved = frozenset(name for name, field in by_name.items() if field.writer != "maker")
+        self.reserved = frozenset(n for n, field in by_name.items() if field.writer != "maker" or field.roles is not None)
         self.chosen = [
             (name, field) for name, field in self.single.items() if isinstance(field, Choice) and field.reserved
         ]

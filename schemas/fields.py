@@ -60,6 +60,7 @@ class RecordField(marshmallow.fields.Field[Any]):
 
     merge        how concurrent values meet (docs/architecture.md, "Merging")
     writer       who may write it: the maker of the record, staff only, or the system only
+    roles        where it is given, only these roles among them
     frozen       a signature covers it; a later change to it is an amendment
     hidden_from  roles that must not see it
     column       the SQL type of its projected column (`text`, `integer`, `boolean`), None where it has none
@@ -76,6 +77,7 @@ class RecordField(marshmallow.fields.Field[Any]):
         *,
         merge: MergeType | None = None,
         writer: Writer = "maker",
+        roles: Collection[str] | None = None,
         frozen: bool = False,
         hidden_from: Sequence[str] = (),
         hint: Label | None = None,
@@ -86,9 +88,16 @@ class RecordField(marshmallow.fields.Field[Any]):
         if merge is not None:
             self.merge = merge
         self.writer: Writer = writer
+        self.roles = frozenset(roles) if roles is not None else None
         self.frozen = frozen
         self.hidden_from = frozenset(hidden_from)
         self.hint = hint
+
+    def open_to_role(self, role: str, desk: bool) -> bool:
+        """Whether a person of this role, who works at a desk or in the field, may write it."""
+        if self.writer == "system" or (self.writer == "staff" and not desk):
+            return False
+        return self.roles is None or role in self.roles
 
     def check(self, value: Any) -> None:
         """Accept the value or raise `Refusal`."""
@@ -338,6 +347,36 @@ class Rows(RecordField):
 
     def check(self, value: Any) -> None:
         check_plain(value)
+
+
+class Composite(RecordField):
+    """Several answers that one person gave as one thing: an object whose parts are single fields of their own.
+
+    Merging never mixes the answers of two people. `needed` names the parts that are always there.
+    """
+
+    widget = "composite"
+    column = None
+
+    def __init__(self, label: Label, parts: Mapping[str, RecordField], *, needed: Collection[str] = (), **kw: Any):
+        super().__init__(label, **kw)
+        self.parts = dict(parts)
+        self.needed = frozenset(needed)
+        if any(part.keyed for part in self.parts.values()) or not self.needed <= self.parts.keys():
+            raise ValueError("the parts of a composite are single fields, and what is needed is one of them")
+
+    def check(self, value: Any) -> None:
+        if type(value) is not dict or not value.keys() <= self.parts.keys():
+            raise Refusal(f"只含 {'、'.join(self.parts)}", f"holds {', '.join(self.parts)} only")
+        for name, part in self.parts.items():
+            if value.get(name) is not None:
+                try:
+                    part.check(value[name])
+                except Refusal as refused:
+                    said = refused.problem
+                    raise Refusal(f"{part.label.zh}：{said.zh}", f"{part.label.en}: {said.en}") from refused
+            elif name in self.needed or name in value:
+                raise Refusal(f"缺少“{part.label.zh}”", f"{part.label.en} is missing")
 
 
 class Workflowed(RecordField):

@@ -14,6 +14,7 @@ from typing import Any
 from schemas.base import DESK_ROLES, RecordSchema
 from schemas.fields import (
     Choice,
+    Composite,
     Entries,
     Integer,
     Keyed,
@@ -46,11 +47,11 @@ class FormField:
     """One field to fill in.
 
     widget    how to show it: text, lines, choice, integer, counter, money, flag, date, moment, area, ref,
-              blob, point, rows, status; keyed: answers, notes, evidence, signatures, tags, entries, captions
+              blob, point, rows, status, composite; keyed: answers, notes, evidence, signatures, tags, entries, captions
     editable  whether a person of the role asked for may write it
     frozen    a signature covers it: changing it afterwards is an amendment
     options   of a choice or a status, or the keys of a keyed field; empty where any key is possible
-    parts     what an object of an entries field holds
+    parts     what an object of an entries or composite field holds
     target    kind of record that a ref or a tag names; "*" is any
     least, most, unit   range of a number
     longest, pattern    limits of a text
@@ -215,11 +216,9 @@ def _field(schema: type[RecordSchema], name: str, field: RecordField, role: str 
 
 
 def _editable(schema: type[RecordSchema], field: RecordField, role: str | None) -> bool:
-    if field.writer == "system":
-        return False
     if role is None:
-        return True
-    return role in schema.makers and (field.writer == "maker" or role in DESK_ROLES)
+        return field.writer != "system"
+    return role in schema.makers and field.open_to_role(role, role in DESK_ROLES)
 
 
 def _details(schema: type[RecordSchema], field: RecordField, role: str | None) -> dict[str, Any]:
@@ -245,6 +244,8 @@ def _details(schema: type[RecordSchema], field: RecordField, role: str | None) -
             return {"options": _options(field.options or {}), "target": field.target}
         case Entries():
             return {"options": _options(field.options or {}), "parts": _options(field.parts)}
+        case Composite():
+            return {"parts": _options({name: part.label for name, part in field.parts.items()})}
         case Keyed():
             return {"options": _options(field.options or {})}
     return {}

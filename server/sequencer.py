@@ -20,7 +20,19 @@ from server.storage.projections import Projections
 from server.storage.states import Placed, Stored
 from sync.core import clock
 from sync.core.change import START, Change, Link, compose, signature_input
-from sync.core.fold import Conflict, Entry, State, Status, absorb, checksum, conflicts_of, deleted, fold, values_of
+from sync.core.fold import (
+    Conflict,
+    Entry,
+    State,
+    Status,
+    absorb,
+    checksum,
+    conflicts_of,
+    contested,
+    deleted,
+    fold,
+    values_of,
+)
 from sync.core.rules import SYSTEM, Disposition, Facts, Rights, dispose, settle
 
 RightsAt = Callable[[int], Rights]  # at a time in milliseconds
@@ -96,7 +108,9 @@ class Sequencer:
         self._merged_away: dict[str, str] = {}
         self._decisions: dict[str, str] = {}
         self._last_own: Arrival | None = None
-        self._facts = Facts(lambda digests: blobs.missing(conn, digests), self._officers)
+        self._facts = Facts(
+            lambda digests: blobs.missing(conn, digests), lambda ids: self._values("officer", ids), self._values
+        )
 
     def apply(self, arrivals: Sequence[Arrival]) -> Written:
         """Decide, merge and keep. Known changes come back as duplicates and alter nothing."""
@@ -283,15 +297,17 @@ class Sequencer:
                 )
                 self._take(arrival, before)
 
-    def _officers(self, ids: Collection[str]) -> dict[str, dict[str, Any]]:
-        """Of these officers, the values of those that are known, this batch's own changes included."""
+    def _values(self, kind: str, ids: Collection[str]) -> dict[str, dict[str, Any]]:
+        """Of these records, the values of those that are known and of the kind, this batch's own changes included."""
         unknown = [id for id in ids if id not in self._roots]
         self._roots |= {id: id for id in unknown} | journal.roots(self.conn, unknown)
         found = {id: self._record(id).state for id in ids}
+        merge_of = self.registry[kind].merge_of
         return {
-            id: values_of(state, self.registry["officer"].merge_of)
+            id: {path: value for path, value in values_of(state, merge_of).items() if path not in unclear}
             for id, state in found.items()
-            if state is not None and state.kind == "officer" and not deleted(state)
+            if state is not None and state.kind == kind and not deleted(state)
+            for unclear in (contested(state, merge_of),)
         }
 
     # --- reading and writing -----------------------------------------------------------------------------------------

@@ -4,13 +4,29 @@ Its clear part says what is needed to carry it, to count it and to prove it unto
 bytes, who may open it, how the segments of a recording follow each other, and a commitment to the rest. What was
 recorded, where, of whom, its type and its name are in `meta`, which is sealed as well. The size tells how long a
 recording is about; docs/decisions/0018 says why that is not hidden.
+
+Before it may be shown in front of the wall, somebody at the province reviews whether it was come by lawfully. The answers
+are one value, so that no merge mixes two people's; whether it may be used follows from them (`withheld`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from schemas.base import DESK_ROLES, RecordSchema, Section
-from schemas.fields import Area, Digest, Flag, Integer, Ref, Text
+from schemas.fields import Area, Choice, Composite, Digest, Flag, Integer, Moment, Ref, Text
 from schemas.labels import Label
+
+VENUES = {
+    "public": Label("公共场所", "public"),
+    "semi-public": Label("半公开场所（对外营业的教室、前台等）", "semi-public (classrooms and desks open to customers)"),
+    "dwelling": Label("住宅", "dwelling"),
+}
+USES = {
+    "lead": Label("可作线索使用", "may be used as a lead"),
+    "none": Label("不使用", "do not use"),
+}
 
 _BASE64 = r"[A-Za-z0-9+/]*={0,2}"
 
@@ -29,6 +45,7 @@ class SealedEvidence(RecordSchema):
         Section(Label("密封内容", "Sealed content"), ("sha256", "size", "recipients_version", "commit")),
         Section(Label("密钥与元数据", "Key and meta"), ("key_file", "meta")),
         Section(Label("采集声明", "Statement of the capture"), ("capture", "capture_sig", "capture_key")),
+        Section(Label("合法性审查", "Legality review"), ("review",)),
     )
 
     audit = Ref(Label("所属暗访", "Audit"), "audit")
@@ -63,3 +80,36 @@ class SealedEvidence(RecordSchema):
     )
     capture_sig = Text(Label("采集签名", "Its signature"), most=100, pattern=_BASE64, frozen=True)
     capture_key = Text(Label("采集公钥", "The capture key"), most=50, pattern=_BASE64, frozen=True)
+    review = Composite(
+        Label("合法性审查", "Legality review"),
+        {
+            "by": Text(Label("审查人", "Reviewer"), most=64),
+            "at": Moment(Label("审查时间", "When")),
+            "venue": Choice(Label("场所", "Venue"), VENUES),
+            "inducement": Flag(Label("是否诱导违法", "Was the violation induced")),
+            "minors": Flag(Label("是否出现未成年人", "Are minors visible")),
+            "use": Choice(Label("结论", "Conclusion"), USES),
+            "note": Text(Label("说明", "Note"), most=2000, lines=True),
+        },
+        needed=("by", "at", "venue", "inducement", "minors"),
+        roles=("province",),
+        hint=Label("住宅内取得的默认不使用", "What comes from a dwelling is not used unless the review says why"),
+    )
+
+
+def withheld(review: Mapping[str, Any] | None) -> Label | None:
+    """Why something with this review may not be shown outside the compartment; None where it may.
+
+    Not while nobody has reviewed it, never where the violation was induced, from a dwelling only where the review says
+    so and gives the reason.
+    """
+    if not review:
+        return Label("未经合法性审查", "its legality was not reviewed")
+    if review["inducement"]:
+        return Label("经诱导取得，不得使用", "the violation was induced; it is not to be used")
+    use = review.get("use") or ("none" if review["venue"] == "dwelling" else "lead")
+    if use == "none":
+        return Label("审查结论为不使用", "the review says that it is not to be used")
+    if review["venue"] == "dwelling" and not str(review.get("note") or "").strip():
+        return Label("在住宅内取得，未说明使用理由", "it is from a dwelling and the review gives no reason to use it")
+    return None

@@ -16,6 +16,8 @@ from schemas.workflow import Transition, Workflow
 from sync.core.change import Change
 from sync.core.cosigning import key_id, proof_input, read, signed_by
 from sync.core.fold import State, Status, contested, overlay, values_of
+from sync.core.grade import Grade
+from sync.core.releasing import Records, receipted, too_few, unlawful
 
 SYSTEM = "system"
 
@@ -50,7 +52,11 @@ class Disposition(NamedTuple):
 ACCEPTED = Disposition("accepted")
 
 
-def _nobody(ids: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
+def _nobody(ids: Collection[str]) -> Mapping[str, Any]:
+    return {}
+
+
+def _nothing(kind: str, ids: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
     return {}
 
 
@@ -60,6 +66,9 @@ class Facts(NamedTuple):
     missing_blobs: Callable[[Collection[str]], Collection[str]]  # of these SHA-256, those not held
     officers: Callable[[Collection[str]], Mapping[str, Mapping[str, Any]]] = _nobody
     """Of these officers, the values (path → value) of those that are known; nobody is a certified officer unseen."""
+    records: Records = _nothing
+    grades: Callable[[Collection[str]], Mapping[str, Grade]] = _nobody
+    """Of these records, the grades of those that have one."""
 
 
 def dispose(
@@ -155,8 +164,8 @@ def _permission(
         )
     for path in _reserved(change, schema):
         field = schema.field_of(path)
-        if field is not None and (field.writer == "system" or not desk):
-            return _park("not-permitted", path, Label("该字段由县级填写", "this field is written by staff"))
+        if field is not None and not field.open_to_role(rights.role, desk):
+            return _park("not-permitted", path, Label("该字段由别的角色填写", "another role writes this field"))
     for path, choice in schema.plan().chosen:
         if path in change.set and not choice.open_to(rights.role, change.value(path)):
             return _park("not-permitted", path, Label("该角色不能选这一项", "this role may not choose this option"))
@@ -313,6 +322,41 @@ def _key_proven(state: State, schema: type[RecordSchema], facts: Facts) -> Label
     return Label("密钥没有持有证明", "nothing shows that its officer holds the key")
 
 
+def _two_people(state: State, schema: type[RecordSchema], facts: Facts) -> Label | None:
+    return too_few(state, schema)
+
+
+def _lawful(state: State, schema: type[RecordSchema], facts: Facts) -> Label | None:
+    return unlawful(state, schema, facts.records)
+
+
+def _receipted(state: State, schema: type[RecordSchema], facts: Facts) -> Label | None:
+    return receipted(state, schema)
+
+
+def _answered(state: State, schema: type[RecordSchema], facts: Facts) -> Label | None:
+    values = values_of(state, schema.merge_of)
+    if values.get("outcome") is not None and str(values.get("result") or "").strip():
+        return None
+    return Label("没有写明是否属实和查处情况", "it does not say whether it is confirmed and what was done")
+
+
+def _formal_fact(state: State, schema: type[RecordSchema], facts: Facts) -> Label | None:
+    """Undercover material opens a case and carries no penalty: one fact at least has to be formal evidence."""
+    values = values_of(state, schema.merge_of)
+    named = [
+        path.partition("/")[2]
+        for path, value in values.items()
+        if path.startswith(("evidence/", "inspections/")) and value is True
+    ]
+    if "A" in facts.grades(named).values():
+        return None
+    return Label(
+        "没有一项 A 级证据：暗访线索可以立案，不能单独作为处罚依据，请先依法重新取证",
+        "no fact of grade A: an undercover lead opens a case and carries no penalty alone; collect the evidence again",
+    )
+
+
 GUARDS: dict[str, Callable[[State, type[RecordSchema], Facts], Label | None]] = {
     "required": _required,
     "no_conflict": _no_conflict,
@@ -320,6 +364,11 @@ GUARDS: dict[str, Callable[[State, type[RecordSchema], Facts], Label | None]] = 
     "signed": _signed,
     "two_officers": _two_officers,
     "key_proven": _key_proven,
+    "two_people": _two_people,
+    "lawful": _lawful,
+    "receipted": _receipted,
+    "answered": _answered,
+    "formal_fact": _formal_fact,
 }
 
 

@@ -17,7 +17,7 @@ from schemas.registry import shipped
 
 WIDGETS = {
     *("text", "lines", "choice", "integer", "counter", "money", "flag", "date", "moment", "area", "ref", "blob"),
-    *("point", "rows", "status", "answers", "notes", "evidence", "signatures", "tags", "entries", "captions"),
+    *("point", "rows", "status", "composite", "answers", "notes", "evidence", "signatures", "tags", "entries", "captions"),
 }
 
 every_kind = pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_described_field_can_be_drawn(kind: type[RecordSchema]) -> None:
             assert field.widget in WIDGETS
             assert field.widget not in ("choice", "status") or field.options
             assert field.widget != "ref" or field.target
-            assert field.widget != "entries" or field.parts
+            assert field.widget not in ("entries", "composite") or field.parts
             assert all(option.label.zh and option.label.en for option in (*field.options, *field.parts))
 
 

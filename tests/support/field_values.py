@@ -13,6 +13,7 @@ from schemas.fields import (
     Attachments,
     Captions,
     Choice,
+    Composite,
     CreditCode,
     Date,
     Digest,
@@ -87,6 +88,12 @@ def right_values(field: RecordField) -> st.SearchStrategy[Any]:
             return st.sampled_from(field.statuses)
         case Integer():
             return st.integers(field.least, field.most)
+        case Composite():
+            values = {name: right_values(part) for name, part in field.parts.items()}
+            return st.fixed_dictionaries(
+                {name: one for name, one in values.items() if name in field.needed},
+                optional={name: one for name, one in values.items() if name not in field.needed},
+            )
         case Entries():
             return st.dictionaries(MEMBERS, PLAIN, min_size=1, max_size=4)
     return _BY_TYPE[type(field)]
