@@ -237,6 +237,11 @@ class Outbox:
         chain = self.database.value("SELECT chain FROM changes WHERE replica = ? AND n = ?", (replica, n))
         return str(chain) if chain is not None else None
 
+    def between(self, replica: str, first: int, last: int) -> list[tuple[int, Change]]:
+        """(n, change) of an own replica with first <= n <= last, in order."""
+        sql = "SELECT n, content FROM changes WHERE replica = ? AND n BETWEEN ? AND ? ORDER BY n"
+        return [(n, Change.stored(content)) for n, content in self.database.rows(sql, (replica, first, last))]
+
     def is_queued(self, records: Collection[str]) -> bool:
         sql = "SELECT 1 FROM changes WHERE record = ? AND status = 'queued' LIMIT 1"
         return any(self.database.row(sql, (record,)) for record in records)

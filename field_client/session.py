@@ -17,6 +17,7 @@ from field_client.platform.files import EncryptedFiles
 from field_client.platform.keys import Secrets, Vault
 from field_client.rescue import BLOBS
 from field_client.search import AT_ONCE, Found, Search
+from field_client.shifts import first_of_day
 from field_client.tablet import DATABASE, Tablet
 from field_client.terminal import Command, Group, Option, Terminal
 from schemas.labels import Label, Language
@@ -100,6 +101,7 @@ class Session:
                 raise BrokenStore(file=DATABASE, detail=Label("文件不见了", "the file is gone"))
             make = Tablet.create
         self._tablet = make(home, secrets.database_key, secrets.seed, files)
+        self._tablet.before_write = first_of_day
         return self._tablet
 
     def enrolled(self) -> Tablet:

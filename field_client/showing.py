@@ -174,7 +174,7 @@ def _in_words(schema: type[RecordSchema], field: RecordField | None, value: Any)
         case Flag() | Tags() if type(value) is bool:
             return YES if value else NO
         case Moment() if isinstance(value, str):
-            return same(_moment(value))
+            return same(moment_in_words(value))
         case Point() if isinstance(value, dict):
             return _place(value)
     return _compound(field, value)
@@ -195,11 +195,11 @@ def _compound(field: RecordField | None, value: Any) -> Label:
             case Answers():
                 return _answer(value)
             case Notes() if isinstance(value.get("text"), str):
-                return same(" ".join(filter(None, (_moment(value.get("at", "")), value["text"]))))
+                return same(" ".join(filter(None, (moment_in_words(value.get("at", "")), value["text"]))))
             case Attachments():
                 return same(f"{value.get('mime', '')} {size(value.get('size', 0))} {str(value.get('sha256', ''))[:12]}")
             case Signatures():
-                return same(f"{value.get('name', '')} {_moment(value.get('at', ''))}".strip())
+                return same(f"{value.get('name', '')} {moment_in_words(value.get('at', ''))}".strip())
             case Entries():
                 return same(" ".join(str(part) for part in value.values()))
     return same(value if isinstance(value, str) else _json(value))
@@ -225,7 +225,8 @@ def size(count: int) -> str:
     return f"{count} B" if unit == "B" else f"{amount:.1f} {unit}"
 
 
-def _moment(text: str) -> str:
+def moment_in_words(text: str) -> str:
+    """A `Moment` as the time of day in China; what is none, as it is."""
     try:
         return datetime.fromisoformat(text).astimezone(CHINA).strftime("%Y-%m-%d %H:%M")
     except ValueError:

@@ -99,6 +99,8 @@ class Tablet:
         self._key = key
         self._seed = seed
         self._peer: Peer | None = None
+        self.before_write: Callable[[Tablet, str], None] | None = None
+        """Called with the kind before a person's write, in the same transaction: the first of a day opens a shift."""
 
     @classmethod
     def create(
@@ -171,7 +173,9 @@ class Tablet:
 
     def another(self) -> Tablet:
         """The same tablet again, for another thread."""
-        return Tablet.open(self.home, self._key, self._seed, self.files, registry=self.registry, platform=self.platform)
+        made = Tablet.open(self.home, self._key, self._seed, self.files, registry=self.registry, platform=self.platform)
+        made.before_write = self.before_write
+        return made
 
     def close(self) -> None:
         self.store.close()
@@ -252,6 +256,8 @@ class Tablet:
             raise UnknownKind(kind=kind)
         _check(schema, values)
         with self.store.writing():
+            if self.before_write is not None:
+                self.before_write(self, kind)
             target = self.store.clock.new_id() if record is None else record
             shown = self._shown(target)
             if shown is not None and shown.kind != kind:
