@@ -169,7 +169,10 @@ def _in_sight(schema: Any, state: State, rights: Rights) -> bool:
 
 
 def _named(house: Instance, conn: Connection, record: str, shown: _Shown) -> list[str]:
-    """The records that one names, the keys that signed it, and what was derived from it."""
+    """The records that one names, the keys that signed it, its anchors, and what was derived from it.
+
+    An anchor's own change follows the head that it names, so with it the chain reaches as far as the paper does.
+    """
     fields = house.registry[shown.state.kind].fields_by_name()
     named: list[str] = []
     for path, value in shown.values.items():
@@ -181,6 +184,8 @@ def _named(house: Instance, conn: Connection, record: str, shown: _Shown) -> lis
             named.append(key)
     if shown.state.kind == "evidence":
         named += [str(row["record"]) for row in house.projections.find(conn, "evidence", "original", record)]
+    if shown.state.kind == "inspection":
+        named += [str(row["record"]) for row in house.projections.find(conn, "anchor", "inspection", record)]
     keys = {value.get("key") for path, value in shown.values.items() if path.startswith("signatures/")}
     if keys - {None}:
         for row in house.projections.rows(conn, "officer_key"):

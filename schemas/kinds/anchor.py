@@ -30,6 +30,7 @@ class Anchor(RecordSchema):
     title = "code"
     makers = DESK_ROLES | {"inspector", "officer", "supervisor"}  # an undercover team's anchor would show in the open
     search = ("code",)
+    indexed = ("code", "head", "inspection")
 
     sort = Choice(Label("方式", "Sort"), SORTS, required=True)
     area = Area(Label("行政区划代码", "Division code"), required=True)

@@ -10,15 +10,18 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from custody.checks import examine
 from field_client import anchoring, inspecting
 from field_client.cli import cli
 from field_client.platform.keys import Secrets, Vault
 from field_client.printout import page
 from field_client.tablet import Tablet
 from schemas.kinds.inspection import Inspection
+from server import bundles
 from sync.core import anchors
 from sync.core.change import chain_hash
 from sync.core.errors import BadSignature, Malformed, NotAllowed, NotFound, Refused
+from sync.core.rules import Rights
 from sync.core.signing import document_hash, document_of
 from tests.support.server import running_server
 from tests.support.tablets import AREA, institution, tablet_in
@@ -208,3 +211,20 @@ def test_a_copy_that_cannot_be_written_leaves_no_anchor(hand: tuple[Hand, str], 
     assert result.exit_code == 1 and "不能写入" in result.output
     first = run.said("inspect", "print", inspection, "--out", str(tmp_path / "copy.html"))
     assert "PB1|" in first and f"|{2}|" in first  # the third change is the anchor of the first two
+
+
+def test_a_bundle_of_the_inspection_holds_the_head_that_is_on_its_paper(tmp_path: Path) -> None:
+    with running_server(tmp_path / "server") as server:
+        tablet = own_tablet(tmp_path / "home")
+        tablet.enrol(server.url, server.code(server.person("officer", "430102")), "T-14")
+        inspection = inspecting.start(tablet, institution(tablet))
+        institution(tablet, "之后写的另一家")  # the head on the paper is of another record
+        printed = anchoring.anchor_document(tablet, inspection)
+        tablet.sync(until="records")
+        file = tmp_path / "case.fib"
+        everywhere = Rights("lead", ("43",))
+        bundles.make(server.instance, inspection, file, purpose="随卷移送", by="p", rights=everywhere)
+        with file.open("rb") as stream:
+            found = {one.code: one for one in examine(stream, anchors=(printed.text,)).findings}
+        assert found["V16"].outcome == "pass", found["V16"]
+        assert found["V06"].outcome == "pass", found["V06"]
