@@ -361,12 +361,13 @@ class Tablet:
         schema = self.registry.get(kind)
         return schema.merge_of if schema is not None else lambda path: "scalar"
 
-    def fetch(self, sha256: str, width: int | None = None) -> bytes:
+    def fetch(self, sha256: str, width: int | None = None, purpose: str = "") -> bytes:
         """The bytes of somebody's blob, or a smaller picture of it, from the server.
 
         :raises NotFound, Unavailable:
+        :raises InvalidField: a restricted original is not opened without a `purpose`, which is logged
         """
-        return self.peer().blob(sha256, width)
+        return self.peer().blob(sha256, width, purpose=purpose)
 
     # ---- synchronising -------------------------------------------------------------------------------------
 

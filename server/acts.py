@@ -4,6 +4,9 @@ An act is one line of canonical JSON with the time, the kind of the act and its 
 from telling what it says to somebody who guesses. `blob-held` has none, for its receipt is the tablet's already.
 
     {"act":"opened","at":1795345423700,"blob":"…","by":"…","nonce":"…","purpose":"复核","v":1}
+
+An act comes before what it tells of: a file that is opened, a trust file that is published. If it cannot be written,
+nothing happens.
 """
 
 from __future__ import annotations
@@ -21,7 +24,13 @@ from sync.core.change import canonical
 ENROLLED = "device-enrolled"
 REVOKED = "device-revoked"
 OPENED = "opened"
+VIEWED = "viewed"
+DENIED = "denied"
 EXPORTED = "exported"
+GRANTED = "granted"
+GRANT_ENDED = "grant-ended"
+TRUST_UPDATED = "trust-updated"
+SETTING = "setting"
 
 
 class Act(NamedTuple):
@@ -33,7 +42,7 @@ class Act(NamedTuple):
     body: dict[str, Any]
 
 
-def append(conn: Connection, compartment: str, what: str, now: int, **facts: Any) -> Act:
+def append(conn: Connection, compartment: str, what: str, now: int, /, **facts: Any) -> Act:
     """Append an act inside a write transaction; it counts once that is committed. None among the facts is left out."""
     said = {name: value for name, value in facts.items() if value is not None}
     body = {"act": what, "at": now, "nonce": secrets.token_hex(16), "v": 1} | said
@@ -43,7 +52,10 @@ def append(conn: Connection, compartment: str, what: str, now: int, **facts: Any
 
 def every(conn: Connection, compartment: str, what: str | None = None) -> Iterator[Act]:
     """The acts of a compartment in the order of its log, of one kind where one is named."""
-    for leaf, content in merkle.acts_of(conn, compartment):
-        body = orjson.loads(content)
-        if what is None or body["act"] == what:
-            yield Act(compartment, leaf, content, body)
+    for leaf, content in merkle.acts_of(conn, compartment, beginning(what) if what is not None else b""):
+        yield Act(compartment, leaf, content, orjson.loads(content))
+
+
+def beginning(what: str) -> bytes:
+    """How the bytes of every act of a kind begin: its name comes first in canonical order."""
+    return canonical({"act": what})[:-1] + b","

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -130,8 +130,10 @@ def create_seal_key(file: Path, passphrase: str) -> str:
     return made.recipient
 
 
-def publish(settings: Settings, trust: Trust, seed: bytes) -> Published:
-    """Sign an edition with the root key and publish it.
+def publish(
+    settings: Settings, trust: Trust, seed: bytes, before: Callable[[Published], None] = lambda new: None
+) -> Published:
+    """Sign an edition with the root key and publish it; `before` is told once nothing stands against it.
 
     :raises Refused: another root signed the one that is published, or its edition is not older
     """
@@ -143,6 +145,7 @@ def publish(settings: Settings, trust: Trust, seed: bytes) -> Published:
         raise Refused(detail=Label("版次没有增加", "its edition is not newer"))
     content = trust.dump()
     new = Published(trust, content, sign_trust(content, seed), root)
+    before(new)
     for name, text in new.files().items():
         write_new(settings.data / name, text)
     return new

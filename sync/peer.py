@@ -455,10 +455,12 @@ class Peer(Protocol):
         :raises DigestMismatch: the whole is not what was offered; the upload is over
         """
 
-    def blob(self, sha256: str, width: int | None = None, start: int = 0) -> bytes:
+    def blob(self, sha256: str, width: int | None = None, start: int = 0, purpose: str = "") -> bytes:
         """The bytes, from `start`, of a blob that a record in scope names; `width` asks for a smaller picture.
 
         :raises NotFound:
+        :raises InvalidField: a restricted original, and no `purpose` was given
+        :raises NotLogged: it could not be logged, so nothing is given out
         """
 
     def original(self, code: str) -> Original:

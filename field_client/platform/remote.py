@@ -19,7 +19,7 @@ import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import orjson
 import requests
@@ -179,8 +179,9 @@ class Remote:
         with _as_told():
             return Held(_receipt(told["receipt"]))
 
-    def blob(self, sha256: str, width: int | None = None, start: int = 0) -> bytes:
-        query = f"?width={width}" if width else ""
+    def blob(self, sha256: str, width: int | None = None, start: int = 0, purpose: str = "") -> bytes:
+        asked = {name: value for name, value in (("width", width), ("purpose", purpose)) if value}
+        query = f"?{urlencode(asked)}" if asked else ""
         return self._exchange("GET", f"/blobs/{sha256}{query}", headers={"Range": f"bytes={start}-"} if start else {})
 
     def original(self, code: str) -> Original:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from flask import Response, request, send_file
 from flask_smorest import Blueprint
 
 from custody import codes
 from schemas import wire
-from server import acts, imaging, originals, uploads
+from server import imaging, openings, originals, uploads
 from server.api import door
 from server.api.description import BASE, BINARY, header, query, verb
-from server.storage import blobs
 from sync.core.errors import (
     BrokenFile,
     DeviceRevoked,
@@ -18,15 +19,13 @@ from sync.core.errors import (
     DiskFull,
     InvalidField,
     NotFound,
+    NotLogged,
     PartConflict,
     PartsMissing,
 )
 from sync.core.parts import PartPlan
 
 blueprint = Blueprint("evidence", __name__, url_prefix=BASE, description="Photos, video, documents, signatures")
-
-LEAF = "Patrolbook-Leaf"
-"""Header of an opened original: where the log says that it was opened, and by whom."""
 
 SHOWN = frozenset({"image/jpeg", "image/png", "image/webp", "video/mp4", "audio/mp4", "application/pdf"})
 """What is sent under its own type; everything else leaves as bytes, so that no browser takes it for a page."""
@@ -91,36 +90,39 @@ def complete(upload: str) -> Response:
     gives={"application/json": {"schema": wire.UploadState}, "application/octet-stream": {"schema": BINARY}},
     parameters=[
         query("width", "A thumbnail of this width instead", {"type": "integer", "enum": list(imaging.WIDTHS)}),
+        query("purpose", "What a restricted original is opened for; kept in the log", {"type": "string"}),
         header("Range", "Bytes wanted"),
     ],
-    problems=[NotFound, DeviceRevoked, BrokenFile],
+    problems=[NotFound, DeviceRevoked, BrokenFile, InvalidField, NotLogged],
 )
 @door.signed(revoked=True)
 def fetch(name: str) -> Response:
-    house = door.instance()
+    house, device = door.instance(), door.device()
     if name.startswith(uploads.PREFIX):
-        return door.answer(uploads.progress(door.depot(), door.device().id, name))
-    if door.device().revoked is not None:
-        raise DeviceRevoked()
+        return door.answer(uploads.progress(door.depot(), device.id, name))
     path = house.files.path(name)
-    scope = door.scope()
-    with house.database.read() as conn:
-        blob = blobs.get(conn, name) if blobs.visible(conn, name, *scope) else None
-    if blob is None:
-        raise NotFound(what=name)
+    if device.revoked is not None:
+        openings.deny(house, device, name, "revoked")
+        raise DeviceRevoked()
+    found = openings.find(house, device, door.scope(), name)
     width = _width()
     if width is not None:
         path = imaging.thumbnail(path, house.settings.derived, name, width)
-    media_type = "image/jpeg" if width else blob.mime if blob.mime in SHOWN else "application/octet-stream"
-    tag = f"{name}-{width}" if width else name
+    part = str(width) if width else openings.ORIGINAL
+    span = None if width else _span(found.blob.size)
+    leaf = openings.enter(house, device, found, part=part, span=span, purpose=request.args.get("purpose", ""))
+    return _file(path, "image/jpeg" if width else found.blob.mime, f"{name}-{width}" if width else name, leaf)
+
+
+def _file(path: Path, mime: str, tag: str, leaf: int | None) -> Response:
+    """The bytes; `leaf` is that of the opening in the log, and what has one is never taken from a cache."""
+    media_type = mime if mime in SHOWN else "application/octet-stream"
     response = send_file(path.absolute(), mimetype=media_type, conditional=True, etag=tag)
     response.headers["Content-Disposition"] = "inline" if media_type in SHOWN else "attachment"
     response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
-    if width is None:
-        # In the log before the first byte leaves: what raises here answers 503, and nothing was sent. No cache may
-        # keep it, or the next opening would go unseen.
-        response.headers[LEAF] = str(_opened(name, request.headers.get("Range")))
-        response.cache_control.no_store = True
+    if leaf is not None:
+        response.headers["Patrolbook-Leaf"] = str(leaf)
+        response.headers["Cache-Control"] = "no-store"
         return response
     response.cache_control.private = True
     response.cache_control.immutable = True
@@ -128,15 +130,10 @@ def fetch(name: str) -> Response:
     return response
 
 
-def _opened(sha256: str, wanted: str | None) -> int:
-    """Write into the log that this device opens an original; returns the act's position."""
-    house, device, voice = door.instance(), door.device(), door.voice()
-    with house.database.write() as conn:
-        act = acts.append(
-            conn, voice.compartment, acts.OPENED, house.now(),
-            blob=sha256, by=device.person, device=device.id, range=wanted,
-        )  # fmt: skip
-    return act.leaf
+def _span(size: int) -> openings.Span | None:
+    """The bytes that the request asks for; None where it asks for all of them."""
+    wanted = request.range.range_for_length(size) if request.range is not None else None
+    return (wanted[0], wanted[1] - 1) if wanted is not None else None
 
 
 @verb(

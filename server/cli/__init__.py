@@ -1,5 +1,6 @@
 """The command line of the server: `patrolbook-server`. One module for each sort of work; each adds its commands."""
 
+import server.cli.access
 import server.cli.care
 import server.cli.desk
 import server.cli.evidence

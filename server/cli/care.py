@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from schemas.labels import Label
-from server import keys, uploads, verify
+from server import keys, openings, uploads, verify
 from server.cli.frame import Run, command, main, option
 from server.instance import new_epoch
 from server.serve import alone
@@ -151,8 +151,9 @@ def rebuild(run: Run) -> None:
     main,
     "tidy",
     Label(
-        "每日整理：清除 30 天未继续的上传（有记录提到的除外）和旧的移除通知。",
-        "Daily tidying: drop uploads that rested for 30 days (unless a record names them) and old removals.",
+        "每日整理：清除 30 天未继续的上传（有记录提到的除外）和旧的移除通知，结束已停止的查阅。",
+        "Daily tidying: drop uploads that rested for 30 days (unless a record names them) and old removals, and close "
+        "viewings that are over.",
     ),
     "patrolbook-server tidy",
 )
@@ -161,6 +162,8 @@ def tidy(run: Run) -> None:
     dropped = uploads.expire(house.depot(""), house.now())
     with house.database.write() as conn:
         removals = states.forget_removals(conn, house.now() - REMOVALS_KEPT_MS)
+        while openings.close(conn, house.now()):
+            pass
     run.say(
         Label(
             f"清除上传 {len(dropped)} 个，移除通知 {removals} 条",

@@ -16,6 +16,7 @@ from server.access.rights import ROLES
 from server.cli.frame import Group, Run, as_json, by, command, main, option, reason
 from server.listing import Listing
 from server.storage import people
+from server.storage.database import Connection
 from server.storage.people import Grant, Person
 from sync.core.errors import InvalidField, NotFound
 
@@ -56,7 +57,7 @@ def add(run: Run, name: str, role: str, areas: tuple[str, ...]) -> None:
         for area in areas:
             # Whoever works behind a wall also reads the register in front of it, and writes nothing there.
             for compartment in {"", rights.BEHIND.get(role, "")}:
-                rights.grant(conn, Grant(house.keys.new_id(now), person.id, area, role, now, None, compartment))
+                _give(conn, Grant(house.keys.new_id(now), person.id, area, role, now, None, compartment), now)
     run.say(Label(f"已登记 {person.name}：{person.id}", f"Added {person.name}: {person.id}"))
 
 
@@ -230,7 +231,7 @@ def add_grant(
             _ms(until) if until else None,
             rights.BEHIND.get(role or who.role, "") if compartment is None else compartment.removeprefix("open"),
         )
-        rights.grant(conn, new)
+        _give(conn, new, house.now())
     run.say(
         Label(f"已授权 {who.name}：{_area(run, new)}（{new.id}）", f"Granted {who.name} {_area(run, new)} ({new.id})")
     )
@@ -263,10 +264,26 @@ def list_grants(run: Run, as_json: bool) -> None:
 )
 @click.argument("grant")
 def remove_grant(run: Run, grant: str) -> None:
+    now = run.house.now()
     with run.house.database.write() as conn:
-        if not people.end_grant(conn, grant, run.house.now()):
+        held = next((one for one, _ in people.every_grant(conn) if one.id == grant), None)
+        if held is None or not people.end_grant(conn, grant, now):
             raise NotFound(what=grant)
+        acts.append(conn, _wall(conn, held), acts.GRANT_ENDED, now, grant=grant, person=held.person)
     run.say(Label(f"已结束 {grant}", f"Ended {grant}"))
+
+
+def _give(conn: Connection, new: Grant, now: int) -> None:
+    """Grant, and say so in the log."""
+    rights.grant(conn, new)
+    said = {name: value for name, value in new._asdict().items() if name != "id"}
+    acts.append(conn, _wall(conn, new), acts.GRANTED, now, grant=new.id, **said)
+
+
+def _wall(conn: Connection, grant: Grant) -> str:
+    """The compartment whose log tells of a grant: also the open grants of those who work behind a wall."""
+    who = people.person(conn, grant.person)
+    return grant.compartment or rights.BEHIND.get(who.role if who is not None else "", "")
 
 
 def _area(run: Run, grant: Grant) -> str:

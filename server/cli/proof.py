@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from hashlib import sha256
 from pathlib import Path
 
 import click
@@ -11,7 +12,7 @@ from custody import report_pdf
 from custody.bundle import Bundle
 from custody.checks import ENDS, WORDS, examine
 from schemas.labels import Label
-from server import bundles, trusts
+from server import acts, bundles, trusts
 from server.cli.frame import Group, Run, as_json, by, command, main, option
 from sync.core.errors import InvalidField, NotReady, Refused
 from sync.core.note import fingerprint
@@ -104,7 +105,14 @@ def sign(
     edition = trusts.next_edition(house.keys, name, house.now(), before, witnesses=named, quorum=quorum, seal=seal)
     if edition.quorum > len(edition.witnesses):
         raise InvalidField(field="quorum", detail=Label("多于见证单位数", "more than there are witnesses"))
-    new = trusts.publish(house.settings, edition, seed)
+
+    def note(new: trusts.Published) -> None:
+        said = {"edition": edition.edition, "root": new.root.hex(), "sha256": sha256(new.content).hexdigest()}
+        with house.database.write() as conn:
+            for compartment in house.keys.voices:
+                acts.append(conn, compartment, acts.TRUST_UPDATED, house.now(), **said)
+
+    new = trusts.publish(house.settings, edition, seed, note)
     told = Label(f"已公布第 {edition.edition} 版", f"Published edition {edition.edition}")
     run.say(told, "bold green")
     run.say(Label(f"根密钥指纹：{fingerprint(new.root)}", f"Fingerprint of the root key: {fingerprint(new.root)}"))

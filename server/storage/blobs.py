@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import Connection, case, func, or_, select, update
 
 from server.storage.database import Bulk
 from server.storage.tables import aliases, buckets, states
@@ -134,10 +134,19 @@ def mentioned(conn: Connection, sha256: str) -> bool:
     return conn.scalar(select(blob_mentions.c.sha256).where(blob_mentions.c.sha256 == sha256).limit(1)) is not None
 
 
-def visible(conn: Connection, sha256: str, prefixes: Iterable[str], exact: Iterable[str]) -> bool:
-    """Whether a record in one of these buckets names the blob, directly or through what was merged into it.
+class Sight(NamedTuple):
+    """A record that names a blob. `vouched`: by the word of a device that has had the bytes itself."""
 
-    Only the word of a device counts that has had the bytes itself: else naming a digest would open another's file.
+    record: str
+    kind: str
+    bucket: str
+    vouched: bool
+
+
+def sights(conn: Connection, sha256: str, prefixes: Iterable[str], exact: Iterable[str]) -> list[Sight]:
+    """The records in these buckets that name the blob, directly or through what was merged into them.
+
+    Only where it is vouched for, the name opens anything: else naming a digest would open another's file.
     """
     holders = select(uploads.c.device).where(uploads.c.sha256 == sha256, uploads.c.completed.is_not(None))
     root = func.coalesce(aliases.c.root, blob_mentions.c.record)
@@ -145,16 +154,23 @@ def visible(conn: Connection, sha256: str, prefixes: Iterable[str], exact: Itera
         buckets.c.id.in_(list(exact)),
         *(buckets.c.id.between(prefix, prefix + "\U0010ffff") for prefix in prefixes),
     )
+    vouched = func.max(case((blob_mentions.c.device.in_(holders), 1), else_=0))
     wanted = (
-        select(buckets.c.key)
+        select(states.c.record, states.c.kind, buckets.c.id, vouched)
         .select_from(blob_mentions)
         .outerjoin(aliases, aliases.c.member == blob_mentions.c.record)
         .join(states, states.c.record == root)
         .join(buckets, buckets.c.key == states.c.bucket)
-        .where(blob_mentions.c.sha256 == sha256, blob_mentions.c.device.in_(holders), in_scope)
-        .limit(1)
+        .where(blob_mentions.c.sha256 == sha256, in_scope)
+        .group_by(states.c.record, states.c.kind, buckets.c.id)
+        .order_by(states.c.record)
     )
-    return conn.scalar(wanted) is not None
+    return [Sight(row[0], row[1], row[2], bool(row[3])) for row in conn.execute(wanted)]
+
+
+def visible(conn: Connection, sha256: str, prefixes: Iterable[str], exact: Iterable[str]) -> bool:
+    """Whether a record in one of these buckets opens the blob."""
+    return any(one.vouched for one in sights(conn, sha256, prefixes, exact))
 
 
 # --- Uploads ----------------------------------------------------------------------------------------------------

@@ -9,6 +9,8 @@ from server.storage.tables import meta
 
 NAME = "server_name"
 AREA = "server_area"
+ORIGINALS, LOGGED = "originals", "logged"
+"""Whether every opening of an original is in the log, and not only of restricted ones."""
 
 _write = Bulk(meta, ("key", "value"), conflict=("key",))
 

@@ -99,9 +99,11 @@ def act_bytes(conn: Connection, log: str, leaf: int) -> bytes | None:
     return bytes(found) if found is not None else None
 
 
-def acts_of(conn: Connection, log: str) -> Iterator[tuple[int, bytes]]:
-    """(leaf, bytes) of every act of a log, streamed."""
+def acts_of(conn: Connection, log: str, beginning: bytes = b"") -> Iterator[tuple[int, bytes]]:
+    """(leaf, bytes) of every act of a log whose bytes begin so, streamed."""
     wanted = select(acts.c.leaf, acts.c.bytes).where(acts.c.log == log).order_by(acts.c.leaf)
+    if beginning:
+        wanted = wanted.where(acts.c.bytes.between(beginning, beginning + b"\xff"))
     for row in conn.execution_options(yield_per=1000).execute(wanted):
         yield row[0], bytes(row[1])
 

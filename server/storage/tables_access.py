@@ -7,6 +7,7 @@
     holdings            the act by which a compartment's log says that a blob is held
     blob_mentions       which records name a blob: who may fetch it, and whether an unfinished upload is still wanted
     uploads             blobs on their way; which parts are there is told by the files alone
+    viewings            who is looking at which original now: the opening is in the log, its end is not yet
 
 All times are server milliseconds.
 """
@@ -118,6 +119,25 @@ uploads = Table(
     Index("uploads_by_device", "device", "sha256"),
 )
 
+viewings = Table(
+    "viewings",
+    metadata,
+    Column("log", Text, nullable=False),
+    Column("leaf", Big, nullable=False),  # of the act that opened it
+    Column("device", Text, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("part", Text, nullable=False),  # original, a width in pixels, or denied
+    Column("purpose", Text, nullable=False),
+    Column("began", Big, nullable=False),
+    Column("newest", Big, nullable=False),
+    Column("requests", Integer, nullable=False),
+    Column("spans", Text, nullable=False),  # JSON list of [first, last] byte
+    PrimaryKeyConstraint("log", "leaf"),
+    Index("viewings_by_device", "device", "sha256"),
+    Index("viewings_by_time", "newest"),
+)
+
 __all__ = [
-    "blob_mentions", "blobs", "devices", "enrolment_codes", "grants", "holdings", "metadata", "people", "replicas", "uploads",
+    "blob_mentions", "blobs", "devices", "enrolment_codes", "grants", "holdings", "metadata", "people", "replicas",
+    "uploads", "viewings",
 ]  # fmt: skip

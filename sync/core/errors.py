@@ -335,6 +335,14 @@ class Overloaded(Unavailable):
     message = Label("服务器繁忙", "The server is busy")
 
 
+class NotLogged(Unavailable):
+    code = "not-logged"
+    message = Label(
+        "这次查阅写不进日志，因此没有给出内容", "The log cannot take this access, so nothing was given out"
+    )
+    hint = Label("请稍后再试；若再次出现，请管理员查看服务器磁盘", "Try again later; if it happens again, have the server's disk checked")
+
+
 def _tree(root: type[Problem]) -> list[type[Problem]]:
     return [root, *(one for child in root.__subclasses__() for one in _tree(child))]
 

@@ -22,7 +22,7 @@ from server.storage.files import disk_full_told
 from server.storage.tables_access import blob_mentions
 from server.storage.tables_access import uploads as upload_rows
 from sync.core.change import compose
-from sync.core.errors import BrokenFile, DiskFull, Overloaded
+from sync.core.errors import BrokenFile, DiskFull
 from sync.core.log import leaf_hash, verify_inclusion
 from sync.core.note import Verifier, open_note
 from tests.support.pictures import film, heic, hollow_png, jpeg, pdf
@@ -382,34 +382,6 @@ def test_a_blob_is_seen_where_a_record_in_scope_names_it(server: TestServer, dev
     elsewhere = server.enrol("inspector", "430281")
     assert elsewhere.get(f"/blobs/{digest}").status_code == 404
     assert begin(server.enrol("inspector", "4301"), content)["held"] is True
-
-
-def test_every_opening_of_an_original_is_in_the_log_before_a_byte_leaves(
-    server: TestServer, device: TestDevice, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    content = content_of(5000)
-    digest = sha256(content).hexdigest()
-    device.send_blob(content)
-    device.push(device.change("evidence", "e-1", {
-        "subject": "x", "area": "430102001", "sha256": digest, "size": 5000, "mime": "image/jpeg", "role": "original",
-    }))  # fmt: skip
-    whole = device.get(f"/blobs/{digest}")
-    part = device.get(f"/blobs/{digest}", Range="bytes=100-199")
-    assert whole.content == content and part.content == content[100:200]
-    with server.instance.database.read() as conn:
-        opened = list(acts.every(conn, "", acts.OPENED))
-    assert [str(act.leaf) for act in opened] == [one.headers["Patrolbook-Leaf"] for one in (whole, part)]
-    assert [(act.body["device"], act.body["blob"], act.body.get("range")) for act in opened] == [
-        (device.id, digest, None), (device.id, digest, "bytes=100-199"),
-    ]  # fmt: skip
-    assert "no-store" in whole.headers["Cache-Control"]
-
-    def full(*args: Any, **more: Any) -> None:
-        raise Overloaded()
-
-    monkeypatch.setattr(acts, "append", full)
-    refused = device.get(f"/blobs/{digest}")
-    assert refused.status_code == 503 and content[:20] not in refused.content
 
 
 def test_a_blob_is_sent_in_ranges(server: TestServer, device: TestDevice) -> None:

@@ -11,12 +11,12 @@ from hashlib import sha256 as digest_of
 from typing import Any, BinaryIO
 
 from custody import codes
-from server import imaging, intake, originals, outflow, trusts, uploads
+from server import imaging, intake, openings, originals, outflow, trusts, uploads
 from server.access import enrolment
 from server.access.rights import Scope, compartment_of, rights_at, scope_of
 from server.instance import Instance
 from server.keys import Voice
-from server.storage import blobs, journal, merkle, people, snapshots
+from server.storage import journal, merkle, people, snapshots
 from server.storage.people import Device
 from server.uploads import Depot
 from sync.core.errors import DeviceRevoked, NotAuthenticated, NotFound, ReplicaForked
@@ -131,13 +131,13 @@ class LocalPeer:
     def complete(self, upload: str) -> Held:
         return _held(uploads.complete(self._depot(), self.id, upload, self.house.now()))
 
-    def blob(self, sha256: str, width: int | None = None, start: int = 0) -> bytes:
-        path = self.house.files.path(sha256)
-        with self.house.database.read() as conn:
-            if not blobs.visible(conn, sha256, *self._scope()) or blobs.get(conn, sha256) is None:
-                raise NotFound(what=sha256)
+    def blob(self, sha256: str, width: int | None = None, start: int = 0, purpose: str = "") -> bytes:
+        path, device = self.house.files.path(sha256), self._device()
+        found = openings.find(self.house, device, self._scope(), sha256)
         if width is not None:
             path = imaging.thumbnail(path, self.house.settings.derived, sha256, width)
+        part, span = (str(width), None) if width else (openings.ORIGINAL, (start, found.blob.size - 1))
+        openings.enter(self.house, device, found, part=part, span=span, purpose=purpose)
         return path.read_bytes()[start:]
 
     def original(self, code: str) -> Original:
