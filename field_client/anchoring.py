@@ -6,8 +6,11 @@ the server compares them with what it holds.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal, NamedTuple
 
+from custody.media import HEAD_BYTES, identify
+from custody.pictures.orders import Order
 from field_client.inspecting import content_of
 from field_client.moments import moment
 from field_client.outbox import Head
@@ -92,6 +95,29 @@ def scan(tablet: Tablet, text: str, inspection: str | None = None, stage: Stage 
         "signature": written(peer.signature),
     }
     return tablet.write(KIND, None, {path: value for path, value in values.items() if value is not None}).record
+
+
+def read_photo(tablet: Tablet, file: Path) -> str:
+    """The anchor in a photo of another tablet's screen, or of a printed copy: the text of its QR code.
+
+    :raises Refused: no anchor is seen in it, or it cannot be opened; BrokenFile: it is no picture
+    """
+    pictures = tablet.platform.pictures
+    if pictures is None:
+        raise Refused(detail=Label("本机不能识别二维码，请输入文字", "this device reads no QR codes: type the text"))
+    try:
+        with open(file, "rb") as stream:
+            mime = identify(stream.read(HEAD_BYTES))
+            found = pictures.make(stream, Order(mime, {}, codes=True), file.name).codes
+    except OSError as error:
+        raise Refused(detail=Label(f"打不开文件 {file}", f"the file {file} cannot be opened")) from error
+    for text in found:
+        if text.startswith((f"{anchors.PEER}|", f"{anchors.PAPER}|")):
+            return text
+    detail = Label(
+        "照片里没有看到锚定码，请靠近、对正再拍", "no anchor is seen in the photo: take it again, closer and straight"
+    )
+    raise Refused(detail=detail)
 
 
 # --- On paper --------------------------------------------------------------------------------------------------------
@@ -181,7 +207,5 @@ def _area(tablet: Tablet, inspection: str | None) -> str:
         return str(tablet.values(inspection).get("area") or "")
     areas = [grant.area for grant in identity.grants if grant.area] if identity is not None else []
     if not areas:
-        raise Refused(
-            detail=Label("请写明检查：--inspection", "say which inspection it belongs to: --inspection")
-        )
+        raise Refused(detail=Label("请写明检查：--inspection", "say which inspection it belongs to: --inspection"))
     return areas[0]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import re
 import secrets
 import shutil
 from pathlib import Path
 
 import pytest
+import segno
 from click.testing import CliRunner, Result
+from PIL import Image
 
 from custody.checks import examine
 from field_client import anchoring, inspecting
@@ -23,6 +26,7 @@ from sync.core.change import chain_hash
 from sync.core.errors import BadSignature, Malformed, NotAllowed, NotFound, Refused
 from sync.core.rules import Rights
 from sync.core.signing import document_hash, document_of
+from tests.support.pictures import noise
 from tests.support.server import running_server
 from tests.support.tablets import AREA, institution, tablet_in
 
@@ -156,7 +160,9 @@ def test_the_heads_are_those_of_the_chain(tablet: Tablet) -> None:
 
 
 def test_the_copy_shows_what_is_hashed_and_escapes_it(tablet: Tablet, inspection: str) -> None:
-    tablet.write("inspection", inspection, {"findings": "门口写着 <b>满员</b> & 收费", "notes/n1": {"text": "内部备忘"}})
+    tablet.write(
+        "inspection", inspection, {"findings": "门口写着 <b>满员</b> & 收费", "notes/n1": {"text": "内部备忘"}}
+    )
     inspecting.sign(tablet, inspection, "罗雨")
     shown = page(tablet, inspection, anchoring.anchor_document(tablet, inspection))
     assert "&lt;b&gt;满员&lt;/b&gt; &amp; 收费" in shown and "<b>" not in shown
@@ -203,6 +209,28 @@ def test_the_commands_print_scan_and_check(hand: tuple[Hand, str], tablet: Table
     assert spoken is not None and spoken[1].replace("-", " ") in (tmp_path / "copy.html").read_text("utf-8")
     assert "与文书相同" in run.said("anchor", "check", spoken[1])
     assert run("anchor", "check", "1234").exit_code == 1
+
+
+def test_a_photo_of_the_other_screen_is_scanned(hand: tuple[Hand, str], tablet: Tablet, tmp_path: Path) -> None:
+    run, inspection = hand
+    institution(tablet)
+    (tmp_path / "shown.svg").write_text("")
+    run.said("anchor", "show", "--no-qr", "--to", str(tmp_path / "shown.svg"))
+    assert "<svg" in (tmp_path / "shown.svg").read_text()
+    run.said("anchor", "show", "--no-qr", "--to", str(tmp_path / "own.png"))
+    own = run("anchor", "scan", str(tmp_path / "own.png"), "--inspection", inspection)
+    assert own.exit_code == 1 and "本机自己" in own.output
+    screen = noise(1800, 1200)
+    code = io.BytesIO()
+    segno.make(anchoring.show(tablet), error="m").save(code, kind="png", scale=6)
+    screen.paste(Image.open(code).convert("RGB"), (500, 300))
+    screen.save(tmp_path / "photo.jpg", quality=75)
+    assert "已锚定" in run.said("anchor", "scan", str(tmp_path / "photo.jpg"), "--inspection", inspection)
+    noise(600, 400).save(tmp_path / "wall.jpg")
+    nothing = run("anchor", "scan", str(tmp_path / "wall.jpg"), "--inspection", inspection)
+    assert nothing.exit_code == 1 and "没有看到锚定码" in nothing.output
+    odd = run("anchor", "show", "--to", str(tmp_path / "shown.gif"))
+    assert odd.exit_code == 1 and ".png" in odd.output
 
 
 def test_a_copy_that_cannot_be_written_leaves_no_anchor(hand: tuple[Hand, str], tmp_path: Path) -> None:
