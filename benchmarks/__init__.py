@@ -21,7 +21,7 @@ be, and plain for comparison:
     snapshot  download of the same file, and one copy of it
     growth    no floor: the same pull from a server with few records and from one with many
 
-    hashing, capture   see `capture.py`;  duplicates  see `duplicates.py`
+    hashing, capture   see `capture.py`;  duplicates  see `duplicates.py`;  guessing  see `guessing.py`
 
 It has no signatures, no chain, no log, no receipts, no rights, no merging, no lists to read from. Ours has all of it:
 the server as `patrolbook-server serve` runs it, and the tablet's own store, replicator and HTTP peer, with every

@@ -11,10 +11,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import capture, duplicates, growth, photos, profiles, sync_rounds, table
+from benchmarks import capture, duplicates, growth, guessing, photos, profiles, sync_rounds, table
 from benchmarks.table import Verdict
 
-NAMES = ("push", "pull", "snapshot", "growth", "hashing", "capture", "duplicates")
+NAMES = ("push", "pull", "snapshot", "growth", "hashing", "capture", "duplicates", "guessing")
 ASKED_FOR = ("photos",)
 """Fetches packages, so it runs only where it is named."""
 PLACE = Path(".bench")
@@ -47,6 +47,8 @@ def main() -> None:
                     verdicts.extend(capture.hashing(wanted.turns))
                 case "capture":
                     verdicts.extend(capture.photo(folder, max(wanted.turns, 9)))
+                case "guessing":
+                    guessing.guessing(max(wanted.turns, 9))
                 case "photos":
                     photos.photos()
                 case "duplicates":
