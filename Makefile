@@ -12,7 +12,7 @@ $(STAMP): setup.cfg constraints.txt tools/setup.sh
 	@sh tools/setup.sh
 	@touch $(STAMP)
 
-demo: $(STAMP)  ## the whole story: two tablets, one server, cut links, a conflict, a merge, and proof that nothing is lost
+demo: $(STAMP)  ## the whole story: two tablets, cut links, a conflict, nothing lost; then sealed evidence, forgeries, a recycled photo
 	@$(PYTHON) -m demo
 
 serve: $(STAMP)  ## a filled server left running, with tablets to play with

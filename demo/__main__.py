@@ -1,4 +1,4 @@
-"""`make demo`: tells the story and ends with exit status 0 only if everything that it promises came true."""
+"""`make demo`: tells the story in two acts, a day and what its evidence is worth, and ends with exit status 0 only if everything that it promises came true."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from demo.custody import Custody
 from demo.processes import Failed
 from demo.story import Story
 
@@ -25,7 +26,7 @@ def main() -> int:
     shutil.rmtree(folder / "run", ignore_errors=True)
     story = Story(folder / "run", folder / "cache", console)
     try:
-        came_true = story.tell()
+        came_true = story.tell() and Custody(story).tell()
     except Failed as failed:
         console.print(str(failed), style="red", markup=False, highlight=False)
         came_true = False

@@ -20,15 +20,21 @@ class Failed(Exception):
 
 def surroundings(more: dict[str, str]) -> dict[str, str]:
     """The environment of a program, with byte code kept: each command is a new process."""
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    dropped = ("PYTHONDONTWRITEBYTECODE", "PATROLBOOK_")  # what the caller's own tablet or server is set to
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     return {**kept, "PYTHONUNBUFFERED": "1", **more}
+
+
+def attempt(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run one command of the installed programs, however it ends."""
+    return subprocess.run(
+        [str(BIN / arguments[0]), *arguments[1:]], capture_output=True, text=True, env=surroundings(env or {})
+    )
 
 
 def run(*arguments: str, env: dict[str, str] | None = None, may_fail: bool = False) -> str:
     """Run one command of the installed programs; returns what it printed."""
-    done = subprocess.run(
-        [str(BIN / arguments[0]), *arguments[1:]], capture_output=True, text=True, env=surroundings(env or {})
-    )
+    done = attempt(*arguments, env=env)
     if done.returncode and not may_fail:
         raise Failed(f"$ {' '.join(arguments)}\n{done.stdout}{done.stderr}")
     return done.stdout + (done.stderr if may_fail else "")
@@ -42,11 +48,11 @@ class Server:
     port: int
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
-    def command(self, *arguments: str) -> str:
-        return run("patrolbook-server", *arguments, env=self._env)
+    def command(self, *arguments: str, may_fail: bool = False, **env: str) -> str:
+        return run("patrolbook-server", *arguments, env={**self.env, **env}, may_fail=may_fail)
 
     @property
-    def _env(self) -> dict[str, str]:
+    def env(self) -> dict[str, str]:
         return {"PATROLBOOK_DATA": str(self.data), "PATROLBOOK_LANG": "en"}
 
     def start(self) -> None:
@@ -57,7 +63,7 @@ class Server:
             stdout=subprocess.PIPE,
             stderr=log,
             start_new_session=True,
-            env=surroundings(self._env),
+            env=surroundings(self.env),
         )
         assert self.process.stdout is not None
         deadline = time.monotonic() + STARTS_WITHIN_S
@@ -90,6 +96,7 @@ class Tablet:
     home: Path
     pin: str = "271828"
 
-    def command(self, *arguments: str, may_fail: bool = False) -> str:
-        env = {"PATROLBOOK_PIN": self.pin, "PATROLBOOK_LANG": "en"}
+    def command(self, *arguments: str, may_fail: bool = False, locked: bool = False) -> str:
+        """`locked`: nobody has entered the PIN."""
+        env = {"PATROLBOOK_LANG": "en"} | ({} if locked else {"PATROLBOOK_PIN": self.pin})
         return run("patrolbook", "--home", str(self.home), *arguments, env=env, may_fail=may_fail)

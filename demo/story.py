@@ -60,10 +60,12 @@ class Story:
         self.proxy = FaultProxy("127.0.0.1", self.server.port)
         self.began = time.monotonic()
         self.failed: list[str] = []
+        self.photos: list[Path] = []
+        self.visits: list[str] = []
 
     def tell(self) -> bool:
         """The whole day; False when anything that was promised did not come true."""
-        photos = self.prepare()
+        photos = self.photos = self.prepare()
         self.server.start()
         with self.proxy:
             try:
@@ -76,7 +78,7 @@ class Story:
                         both.submit(self.visit, tablet, photos[i * PHOTOS : (i + 1) * PHOTOS])
                         for i, tablet in enumerate((self.a, self.b))
                     ]
-                    visits = [job.result() for job in jobs]
+                    visits = self.visits = [job.result() for job in jobs]
                 twins = self.edit_and_enter_twice(shared)
                 self.back_online()
                 self.county_decides(twins)
