@@ -31,6 +31,7 @@ GRANTED = "granted"
 GRANT_ENDED = "grant-ended"
 TRUST_UPDATED = "trust-updated"
 SETTING = "setting"
+RELEASED = "released"
 
 
 class Act(NamedTuple):

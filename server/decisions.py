@@ -84,32 +84,46 @@ def write_many(
     decision: dict[str, Any] | None = None,
 ) -> list[Outcome]:
     """Write several changes of one kind in one transaction: (record or None for a new one, path → value) each."""
+    with desk.database.write() as conn:
+        return write_within(conn, desk, kind, acts, by=by, rights=rights, decision=decision)
+
+
+def write_within(
+    conn: Connection,
+    desk: Desk,
+    kind: str,
+    acts: Sequence[tuple[str | None, Mapping[str, Any]]],
+    *,
+    by: Sequence[str],
+    rights: Rights = EVERYWHERE,
+    decision: dict[str, Any] | None = None,
+) -> list[Outcome]:
+    """The same inside a write transaction that the caller opened, for what has to happen together or not at all."""
     schema = desk.registry.get(kind)
     if schema is None:
         raise NotFound(what=kind)
-    with desk.database.write() as conn:
-        now = desk.now()
-        voice = desk.keys.voice(schema.compartment)
-        writer = ServerWriter(conn, voice, now)
-        live = _live(conn, [record for record, _ in acts if record is not None])
-        arrivals: list[Arrival] = []
-        for record, values in acts:
-            state = live.get(record or "")
-            parents = {path: (value, state.ids(path) if state else []) for path, value in values.items()}
-            arrivals.append(
-                writer.arrival(
-                    kind=kind,
-                    record=record or desk.keys.new_id(now),
-                    values=parents,
-                    by=list(by),
-                    schema=schema.version,
-                    decision=decision,
-                    rights=rights,
-                    after=arrivals[-1] if arrivals else None,
-                )
+    now = desk.now()
+    voice = desk.keys.voice(schema.compartment)
+    writer = ServerWriter(conn, voice, now)
+    live = _live(conn, [record for record, _ in acts if record is not None])
+    arrivals: list[Arrival] = []
+    for record, values in acts:
+        state = live.get(record or "")
+        parents = {path: (value, state.ids(path) if state else []) for path, value in values.items()}
+        arrivals.append(
+            writer.arrival(
+                kind=kind,
+                record=record or desk.keys.new_id(now),
+                values=parents,
+                by=list(by),
+                schema=schema.version,
+                decision=decision,
+                rights=rights,
+                after=arrivals[-1] if arrivals else None,
             )
-        written = Sequencer(conn, desk.registry, desk.projections, voice, now).apply(arrivals)
-        return _accepted(written)
+        )
+    written = Sequencer(conn, desk.registry, desk.projections, voice, now).apply(arrivals)
+    return _accepted(written)
 
 
 def show(desk: Desk, prefix: str) -> Shown:
@@ -391,4 +405,5 @@ __all__ = [
     "unmerge",
     "write",
     "write_many",
+    "write_within",
 ]

@@ -14,21 +14,24 @@ file or not, so that neither the answer nor its time nor any number tells the as
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from schemas.base import COMPARTMENTS
+from schemas.kinds.handover import Handover, past
 from schemas.labels import Label
 from server import acts
 from server.access.rights import Scope, compartment_of
 from server.acts import Act
 from server.instance import Instance
-from server.storage import blobs, facts, states, viewings
-from server.storage.blobs import Blob
+from server.moments import day
+from server.storage import blobs, facts, journal, states, viewings
+from server.storage.blobs import Blob, Sight
 from server.storage.database import Connection
-from server.storage.people import Device
+from server.storage.people import Device, Person
 from server.storage.viewings import Viewing
-from sync.core.errors import InvalidField, NotFound, NotLogged
+from sync.core.errors import InvalidField, NotFound, NotLogged, NotReceived, PastDue, Problem
+from sync.core.fold import State, contested, deleted, values_of
 from sync.core.rules import Rights
 
 logger = logging.getLogger("patrolbook.server")
@@ -37,8 +40,10 @@ REST_MS = 15 * 60_000
 """A viewing that nobody went on with for this long is over."""
 LONGEST_MS = 12 * 3_600_000
 LONGEST_PURPOSE = 200
-HANDED_OVER = frozenset({"handover"})
+HANDED_OVER = frozenset({Handover.kind})
 """Kinds in front of the wall that name what came from behind it."""
+OPENED_IN = frozenset({"received", "reported", "returned", "closed"})
+"""Statuses of a hand-over in which somebody has signed for it."""
 ORIGINAL, REFUSED = "original", "denied"
 MOST_DENIED = 50
 """Different files that a device may be denied in one viewing's time before further ones are only counted."""
@@ -64,13 +69,20 @@ def find(house: Instance, device: Device, scope: Scope, sha256: str) -> Found:
     """The file, where a record in scope opens it.
 
     :raises NotFound: there is none in scope, or its bytes have not arrived
+    :raises NotReceived, PastDue: it was handed over, but nobody has signed for it yet, or it was due before today
     :raises NotLogged: so it should be said, but the attempt could not be logged
     """
     with house.database.read() as conn:
         seen = blobs.sights(conn, sha256, *scope)
-        opens = [one for one in seen if one.vouched]
+        handed = {one.record: values for one in seen if (values := _handed(house, conn, one, sha256)) is not None}
         blob = blobs.get(conn, sha256)
         every = facts.get(conn, facts.ORIGINALS) == facts.LOGGED
+    barred = {record: problem for record, values in handed.items() if (problem := bar(values, house.now()))}
+    opens = [one for one in seen if one.vouched or one.record in handed.keys() - barred.keys()]
+    if blob is not None and not opens and barred:
+        problem = next(iter(barred.values()))
+        deny(house, device, sha256, problem.code)
+        raise problem
     if not opens or blob is None:
         deny(house, device, sha256)
         raise NotFound(what=sha256)
@@ -79,16 +91,58 @@ def find(house: Instance, device: Device, scope: Scope, sha256: str) -> Found:
     return Found(blob, named.record, bool(guarded) or (every and blob.role == ORIGINAL))
 
 
+def _handed(house: Instance, conn: Connection, sight: Sight, sha256: str) -> dict[str, Any] | None:
+    """The values of a handover by which the server itself handed this file over; None for any other record.
+
+    The word of the server's own replica opens what it names there, and nowhere else: only a release that two people
+    approved writes it, of files that are held (docs/decisions/0015).
+    """
+    if sight.kind not in HANDED_OVER:
+        return None
+    stored = states.load(conn, [sight.record])[sight.record]
+    state, merge_of = State.read(stored.bytes), house.registry[sight.kind].merge_of
+    naming = [
+        change
+        for path, live in state.live.items()
+        if path.startswith("objects/")
+        for change, value in live.items()
+        if value is not None and value["sha256"] == sha256
+    ]
+    own = {voice.replica for voice in house.keys.voices.values()}
+    if deleted(state) or not any(device in own for device, _ in journal.devices(conn, naming).values()):
+        return None
+    unclear = set(contested(state, merge_of))
+    return {path: value for path, value in values_of(state, merge_of).items() if path not in unclear}
+
+
+def bar(values: Mapping[str, Any], now: int) -> Problem | None:
+    """Why nothing of a hand-over with these values is opened now; None where it may be."""
+    number = values.get("number", "")
+    if past(values, day(now)) or values.get("due") is None:
+        return PastDue(what=number, due=values.get("due", ""))
+    if values.get("status") not in OPENED_IN:
+        return NotReceived(what=number)
+    return None
+
+
+def at_desk(house: Instance, person: Person) -> Device:
+    """The server itself as the device on which somebody at a desk opens something."""
+    voice = house.keys.open
+    return Device(voice.replica, person.id, voice.replica_public, "", "", 0, None, "")
+
+
 def _guarded(kind: str, bucket: str) -> bool:
     return kind in HANDED_OVER or bucket.partition(":")[0] in COMPARTMENTS
 
 
 def enter(
-    house: Instance, device: Device, found: Found, *, part: str = ORIGINAL, span: Span | None = None, purpose: str = ""
+    house: Instance, device: Device, found: Found, *, part: str = ORIGINAL, span: Span | None = None, purpose: str = "",
+    alone: bool = False,
 ) -> int | None:
     """Log that a device opens a file, before it is given a byte of it; the leaf of the opening, None where none is needed.
 
-    part: `ORIGINAL` or the width of a smaller picture; span: the bytes asked for, None for the whole
+    part: `ORIGINAL` or the width of a smaller picture; span: the bytes asked for, None for the whole;
+    alone: never part of a viewing that is under way (at a desk, which several people use)
 
     :raises InvalidField: an original is opened without saying what for
     :raises NotLogged: the act could not be written; nothing may be given out
@@ -115,7 +169,9 @@ def enter(
 
     def note(conn: Connection) -> int:
         where = compartment_of(conn, device)
-        return _entered(conn, where, acts.OPENED, device, found.blob.sha256, part, purpose, spans, now, said)
+        return _entered(
+            conn, where, acts.OPENED, device, found.blob.sha256, part, purpose, spans, now, said, joining=not alone
+        )
 
     return _logged(house, now, note)
 
@@ -146,8 +202,10 @@ def _entered(
     spans: tuple[Span, ...],
     now: int,
     said: dict[str, Any],
+    *,
+    joining: bool = True,
 ) -> int:
-    going = viewings.current(conn, device.id, sha256, part, purpose)
+    going = viewings.current(conn, device.id, sha256, part, purpose) if joining else None
     if going is not None and going.newest >= now - REST_MS and going.began >= now - LONGEST_MS and going.log == log:
         more = going._replace(newest=now, requests=going.requests + 1, spans=joined(going.spans, spans))
         viewings.go_on(conn, more)

@@ -135,6 +135,7 @@ class Handover(RecordSchema):
         {
             "key_file": Label("重新封装的密钥文件", "Key file, wrapped again"),
             "meta": Label("重新封装的元数据", "Meta, wrapped again"),
+            "commit": Label("元数据承诺值", "Commitment to the meta"),
         },
         roles=PROVINCE,
     )

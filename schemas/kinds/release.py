@@ -50,7 +50,7 @@ class Release(RecordSchema):
                 "approved", "released", Label("移交", "Release"), PROVINCE, ("no_conflict", "two_people", "lawful")
             ),
         ),
-        always_open=frozenset({"notes"}),
+        always_open=frozenset({"notes", "refusal", "handover"}),
     )
     sections = (
         Section(Label("依据", "What it rests on"), ("audit", "area", "objects", "reason", "again")),

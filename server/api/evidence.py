@@ -20,8 +20,10 @@ from sync.core.errors import (
     InvalidField,
     NotFound,
     NotLogged,
+    NotReceived,
     PartConflict,
     PartsMissing,
+    PastDue,
 )
 from sync.core.parts import PartPlan
 
@@ -93,7 +95,7 @@ def complete(upload: str) -> Response:
         query("purpose", "What a restricted original is opened for; kept in the log", {"type": "string"}),
         header("Range", "Bytes wanted"),
     ],
-    problems=[NotFound, DeviceRevoked, BrokenFile, InvalidField, NotLogged],
+    problems=[NotFound, NotReceived, PastDue, DeviceRevoked, BrokenFile, InvalidField, NotLogged],
 )
 @door.signed(revoked=True)
 def fetch(name: str) -> Response:

@@ -4,6 +4,7 @@ import server.cli.access
 import server.cli.care
 import server.cli.desk
 import server.cli.evidence
+import server.cli.handover
 import server.cli.people
 import server.cli.photos
 import server.cli.proof

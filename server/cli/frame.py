@@ -98,6 +98,13 @@ class Run:
         """What the person who is named may see; of nobody, where none is: enough for all that is behind no wall."""
         return self.rights_of(self.person(by)) if by is not None else Rights("", ())
 
+    def ask(self, passphrase: str | None, confirm: bool = False) -> str:
+        """The passphrase of a key's file: as it was given, or typed in now."""
+        if passphrase:
+            return passphrase
+        asked = self.text(Label("密钥文件的口令", "Passphrase of the key's file"))
+        return str(click.prompt(asked, hide_input=True, confirmation_prompt=confirm))
+
     def rights_of(self, person: Person) -> Rights:
         """What the person may do now."""
         with self.house.database.read() as conn:
@@ -224,6 +231,12 @@ by = option(
     ),
 )
 reason = option("--reason", required=True, about=Label("理由，永久留存", "The reason; kept for good"))
+passphrase = option(
+    "--passphrase",
+    envvar="PATROLBOOK_PASSPHRASE",
+    show_envvar=True,
+    about=Label("密钥文件的口令；不写则询问", "Passphrase of the key's file; asked for if left out"),
+)
 as_json = option("--json", "as_json", is_flag=True, about=Label("输出 JSON", "Print JSON"))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from urllib.parse import urlencode
 
 import click
@@ -15,6 +15,7 @@ from server.access import enrolment, rights
 from server.access.rights import ROLES
 from server.cli.frame import Group, Run, as_json, by, command, main, option, reason
 from server.listing import Listing
+from server.moments import moment
 from server.storage import people
 from server.storage.database import Connection
 from server.storage.people import Grant, Person
@@ -403,6 +404,5 @@ def withdraw_key(run: Run, key: str, since: datetime | None, reason: str, by: st
     person = run.person(by)
     one = officer_keys.found(run.house, key)
     ms = _ms(since) if since else run.house.now()
-    moment = datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
-    officer_keys.withdraw(run.house, one, moment, reason, person, run.rights_of(person))
+    officer_keys.withdraw(run.house, one, moment(ms), reason, person, run.rights_of(person))
     run.say(Label(f"已撤销 {one['record']}", f"Withdrew {one['record']}"))

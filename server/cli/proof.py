@@ -13,7 +13,7 @@ from custody.bundle import Bundle
 from custody.checks import ENDS, WORDS, examine
 from schemas.labels import Label
 from server import acts, bundles, trusts
-from server.cli.frame import Group, Run, as_json, by, command, main, option
+from server.cli.frame import Group, Run, as_json, by, command, main, option, passphrase
 from sync.core.errors import InvalidField, NotReady, Refused
 from sync.core.note import fingerprint
 from sync.core.trust import Witness
@@ -23,12 +23,6 @@ main.add_command(TRUST)
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _COLOURS = {"pass": "green", "fail": "bold red", "not-checked": "yellow"}
-_passphrase = option(
-    "--passphrase",
-    envvar="PATROLBOOK_PASSPHRASE",
-    show_envvar=True,
-    about=Label("密钥文件的口令；不写则询问", "Passphrase of the key's file; asked for if left out"),
-)
 
 
 @command(
@@ -41,9 +35,9 @@ _passphrase = option(
     "patrolbook-server trust root /media/safe/root.age",
 )
 @click.argument("file", type=_FILE)
-@_passphrase
+@passphrase
 def root(run: Run, file: Path, passphrase: str | None) -> None:
-    public = trusts.create_root(file, _ask(run, passphrase, confirm=True))
+    public = trusts.create_root(file, run.ask(passphrase, confirm=True))
     run.say(Label(f"已写入 {file}，请离线保管", f"Written to {file}; keep it offline"), "bold green")
     run.say(Label(f"根密钥指纹：{fingerprint(public)}", f"Fingerprint of the root key: {fingerprint(public)}"))
 
@@ -81,7 +75,7 @@ def root(run: Run, file: Path, passphrase: str | None) -> None:
     metavar="AREA=AGE1…",
     about=Label("县区接收交办材料的公钥", "A county's key, to which hand-overs are wrapped"),
 )
-@_passphrase
+@passphrase
 def sign(
     run: Run,
     file: Path,
@@ -99,7 +93,7 @@ def sign(
     if not name:
         raise InvalidField(field="authority", detail=Label("请写明签发机关", "say who issues it"))
     named = tuple(_witness(one) for one in witnesses) if witnesses else None
-    seed = trusts.open_root(file, _ask(run, passphrase))
+    seed = trusts.open_root(file, run.ask(passphrase))
     before = held.trust if held is not None else None
     seal = trusts.next_seal(before, province, escrow, [_county(one) for one in counties])
     edition = trusts.next_edition(house.keys, name, house.now(), before, witnesses=named, quorum=quorum, seal=seal)
@@ -129,9 +123,9 @@ def sign(
     "patrolbook-server trust seal-key /media/safe/province.age",
 )
 @click.argument("file", type=_FILE)
-@_passphrase
+@passphrase
 def seal_key(run: Run, file: Path, passphrase: str | None) -> None:
-    recipient = trusts.create_seal_key(file, _ask(run, passphrase, confirm=True))
+    recipient = trusts.create_seal_key(file, run.ask(passphrase, confirm=True))
     run.say(Label(f"已写入 {file}，请离线保管", f"Written to {file}; keep it offline"), "bold green")
     run.say(Label(f"公钥：{recipient}", f"Public key: {recipient}"))
     run.say(
@@ -247,13 +241,6 @@ def verify_bundle(run: Run, file: Path, root: str, anchors: tuple[str, ...], as_
         run.say(ENDS[verdict.status], "bold")
     if verdict.status:
         raise SystemExit(verdict.status)
-
-
-def _ask(run: Run, passphrase: str | None, confirm: bool = False) -> str:
-    if passphrase:
-        return passphrase
-    asked = run.text(Label("密钥文件的口令", "Passphrase of the key's file"))
-    return str(click.prompt(asked, hide_input=True, confirmation_prompt=confirm))
 
 
 def _county(text: str) -> tuple[str, str]:

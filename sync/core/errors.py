@@ -266,6 +266,21 @@ class WrongSealKey(Refused):
     )
 
 
+class PastDue(Refused):
+    code = "past-due"
+    message = Label("交办 {what} 的办结期限 {due} 已过", "The hand-over {what} was due on {due}")
+    hint = Label(
+        "内容不再给出；请省级重新提请移交（handover propose --again），须由两人重新批准",
+        "Nothing of it is opened any more; the province proposes it anew (handover propose --again) and two people approve",
+    )
+
+
+class NotReceived(Refused):
+    code = "not-received"
+    message = Label("交办 {what} 还没有签收", "Nobody has signed for the hand-over {what} yet")
+    hint = Label("请先运行 handover receive 签收", "Run handover receive first")
+
+
 class NotReady(Refused):
     code = "not-ready"
     message = Label("还不能{action}：{detail}", "Not ready to {action}: {detail}")
