@@ -89,6 +89,8 @@ def open_object(
         raise NotAllowed(detail=Label("该角色不办理交办", "this role does not work on hand-overs"))
     if target.exists():
         raise Refused(detail=Label(f"{target} 已存在，不会覆盖", f"{target} is there already and is not written over"))
+    if not target.parent.is_dir():
+        raise NotFound(what=Label(f"文件夹 {target.parent}", f"the folder {target.parent}"))
     seen = finding.one(house, rights, Handover.kind, text)
     named, keys = seen.names("objects").get(object), seen.names("keys").get(object)
     if named is None or keys is None:

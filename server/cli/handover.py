@@ -17,7 +17,7 @@ from server import finding, handovers, releases
 from server.cli.frame import Group, Run, as_json, by, command, main, option, passphrase, reason
 from server.finding import Seen
 from server.handovers import Told
-from sync.core.errors import NotFound, WrongSealKey
+from sync.core.errors import NotFound
 from sync.core.releasing import NEEDED, approvers
 
 HANDOVER = Group("handover", about=Label("交办：密封证据移交县区", "Hand-over of sealed evidence to a county"))
@@ -389,11 +389,7 @@ def give_back(run: Run, id: str, said: str, by: str | None) -> None:
 
 
 def _secret(run: Run, identity: Path, passphrase: str | None) -> str:
-    content = identity.read_bytes()
-    try:
-        return sealing.unlock_identity(content, run.ask(passphrase))
-    except UnicodeDecodeError as error:
-        raise WrongSealKey(what=Label(str(identity), str(identity))) from error
+    return sealing.unlock_identity(identity.read_bytes(), run.ask(passphrase))
 
 
 def _list_proposals(run: Run, waiting: list[Seen], as_json: bool) -> None:

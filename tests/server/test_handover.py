@@ -374,6 +374,22 @@ def test_where_the_log_cannot_be_written_not_a_byte_is_opened(world: World, monk
     assert not (world.folder / "out.mp4").exists()
 
 
+def test_of_a_sealed_file_that_was_changed_nothing_is_left_behind(world: World) -> None:
+    handover = world.released()
+    handovers.receive(*world.who("周强"), handover)
+    file = world.house.files.path(world.sha256)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.chmod(0o600)
+    file.write_bytes(content)
+    with pytest.raises(BrokenSeal):
+        world.open(handover)
+    assert [one.name for one in world.folder.iterdir() if one.name.startswith((".opening", "out"))] == []
+    with pytest.raises(NotFound):
+        world.open(handover, out="nowhere/out.mp4")
+    assert len(world.acts("", acts.OPENED)) == 1  # it was begun, and the log says so
+
+
 # --- What the county sees -------------------------------------------------------------------------------------------
 
 
@@ -493,6 +509,7 @@ def test_after_its_deadline_it_is_handed_over_anew_with_new_approvals_and_a_new_
 # --- By hand --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_all_of_it_at_the_command_line_with_files_that_a_passphrase_protects(world: World) -> None:
     province, county = world.folder / "province.age", world.folder / "county.age"
     for file, area in ((province, "43"), (county, COUNTY)):
