@@ -1,7 +1,8 @@
 """The second act: what the day's evidence is worth to somebody who trusts neither the tablet nor the server.
 
-A film that the tablet which took it cannot open, a case in one file that a stranger checks, two forgeries and a recycled
-photo that do not get through. It goes on where `Story` ended, with the same server, tablets and console.
+A film that the tablet which took it cannot open, handed over to a county with a deadline; a case in one file that a
+stranger checks; two forgeries and a recycled photo that do not get through. It goes on where `Story` ended, with the same
+server, tablets and console.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,8 @@ from server.config import Settings
 from server.instance import open_instance
 
 COUNTY_AREA = "430104"
+CHINA = timezone(timedelta(hours=8))
+DAYS = 30  # for the county to deal with what is handed over to it
 PIECE = 64  # bytes of the film that are looked for on the tablet
 AGE = re.compile(r"\bage1[0-9a-z]+\b")
 FINGERPRINT = re.compile(r"\b(?:[0-9a-f]{4} ){7}[0-9a-f]{4}\b")
@@ -61,9 +65,10 @@ class Custody:
         self.server.start()
         with self.story.proxy:
             try:
-                film = self.undercover()
+                audit, film = self.undercover()
                 self.nobody_else_sees()
                 self.opened_by_the_province(film)
+                self.handed_over(audit, film)
                 self.recycled()
             finally:
                 self.server.stop()
@@ -80,13 +85,13 @@ class Custody:
         )
         named = ("--authority", "湖南省教育厅", "--province", province, "--county", f"{COUNTY_AREA}={county}")
         said = self.at_the_safe("sign", "root.age", *named)
-        found = FINGERPRINT.search(said)
-        self.root = found.group() if found else ""
+        self.root = found(FINGERPRINT, said)
         self.expect("the root key signed whom to believe and to whom evidence is sealed", bool(self.root), said)
         self.say(f"  its fingerprint, as printed on paper: {self.root}")
         self.server.command("people", "add", "暗访一组", "--role", "team", "--area", COUNTY_AREA)
-        self.server.command("people", "add", "赵刚", "--role", "province", "--area", "43")
-        self.server.command("grants", "add", "赵刚", "43", "--compartment", "sealed")
+        for name in ("赵刚", "钱敏"):
+            self.server.command("people", "add", name, "--role", "province", "--area", "43")
+            self.server.command("grants", "add", name, "43", "--compartment", "sealed")
         self.server.command("people", "add", "天心区", "--role", "staff", "--area", COUNTY_AREA)
 
     def at_the_safe(self, command: str, file: str, *more: str) -> str:
@@ -94,21 +99,19 @@ class Custody:
 
     # --- an undercover team ------------------------------------------------------------------------------------------
 
-    def undercover(self) -> bytes:
-        """A film that is sealed while the tablet is locked, and sent; returns what was filmed."""
-        code = CODE.search(self.server.command("devices", "invite", "暗访一组", "--no-qr"))
-        assert code is not None
-        self.team.command("enrol", self.story.url, code.group(), "--name", "T-X")
+    def undercover(self) -> tuple[str, bytes]:
+        """A film that is sealed while the tablet is locked, and sent; returns the audit and what was filmed."""
+        code = found(CODE, self.server.command("devices", "invite", "暗访一组", "--no-qr"))
+        self.team.command("enrol", self.story.url, code, "--name", "T-X")
         self.team.command("sync")
-        audit = UUID.search(self.team.command("covert", "audit", "青竹", "--area", COUNTY_AREA))
-        assert audit is not None
+        audit = found(UUID, self.team.command("covert", "audit", "青竹", "--area", COUNTY_AREA))
         self.say(
             "An undercover team's tablet is enrolled, an audit begun under a code name. It is locked from here on."
         )
         path = make_film(self.folder / "MOV_0001.mp4", self.story.photos[1])
         film = path.read_bytes()
         refused = self.team.command("covert", "list", may_fail=True, locked=True)
-        said = self.team.command("covert", "add", str(path), "--audit", audit.group(), "--remove-source", locked=True)
+        said = self.team.command("covert", "add", str(path), "--audit", audit, "--remove-source", locked=True)
         self.expect(f"the locked tablet sealed a film of {len(film) / 1e6:.1f} MB", "Sealed 1" in said, said)
         self.expect("locked, it does not even tell what it sealed", "unlock" in refused.lower(), refused)
         pieces = [film[at : at + PIECE] for at in range(0, len(film) - PIECE, len(film) // 8)]
@@ -118,7 +121,7 @@ class Custody:
         self.team.command("sync")
         (sent,) = json.loads(self.team.command("covert", "list", "--json"))["recordings"]
         self.expect("unlocked and synced, the server holds it", sent["held"] == sent["segments"] == 1, sent)
-        return film
+        return audit, film
 
     def nobody_else_sees(self) -> None:
         """Neither the county's desk nor a tablet of the same area learns that there is anything."""
@@ -136,27 +139,64 @@ class Custody:
         self.expect("an officer's tablet of that area pulled nothing of it", not hidden, hidden)
 
     def opened_by_the_province(self, film: bytes) -> None:
-        """On the province's own station, with the key from its safe; then for the county, without touching the content."""
-        (row,) = json.loads(self.server.command("list", "sealed_evidence", "--by", "赵刚", "--json"))
+        """On the province's own station, with the key from its safe."""
+        (row,) = self.sealed()
         content, key_file = self.held(row["sha256"]), b64decode(row["key_file"])
-        sealed = (row["sha256"], row["size"])
-        province, county = self.identity("province"), self.identity("county")
-        told = sealing.open_meta(b64decode(row["meta"]), province)
+        told = sealing.open_meta(b64decode(row["meta"]), self.identity("province"))
         sealing.check_commitment(row["commit"], told)
-        self.expect("the county's key does not open it", not opens(key_file, county), "it does")
-        for who, key, secret in (
-            ("the province's key opens it", key_file, province),
-            ("wrapped again for the county, content untouched, it opens there",
-             sealing.rewrap(key_file, province, [sealing.recipient_of(county)]), county),
-        ):  # fmt: skip
-            out = self.folder / "station" / told.meta["name"]
-            out.parent.mkdir(exist_ok=True)
-            with open(content, "rb") as stream:
-                sealing.open_sealed(stream, sealing.open_key(key, secret), out, sealed=sealed, plain=None)
-            digest = hashlib.sha256(out.read_bytes()).hexdigest()
-            same = digest == hashlib.sha256(film).hexdigest()
-            self.expect(f"{who}: SHA-256 {digest[:16]}… is the film's", same, digest)
-            out.unlink()
+        self.expect("the county's key does not open it", not opens(key_file, self.identity("county")), "it does")
+        out = self.folder / told.meta["name"]
+        with open(content, "rb") as stream:
+            secret = sealing.open_key(key_file, self.identity("province"))
+            sealing.open_sealed(stream, secret, out, sealed=(row["sha256"], row["size"]), plain=None)
+        self.the_same("the province's key opens it", out, film)
+
+    def handed_over(self, audit: str, film: bytes) -> None:
+        """The province reviews it, two of its people approve exactly this, and the county opens it with its own key."""
+        (row,) = self.sealed()
+        self.desk("review", row["record"], "--venue", "semi-public", by="赵刚")
+        due = f"{datetime.now(CHINA).date() + timedelta(days=DAYS)}"
+        words = ("--to", COUNTY_AREA, "--due", due, "--summary", "三楼有无证班", "--reason", "证据已固定")
+        release = found(UUID, self.desk("propose", audit, *words, by="赵刚"))
+        opening = ("release", release, "--identity", str(self.safe / "province.age"))
+        self.desk("approve", release, by="赵刚")
+        said = self.desk(*opening, by="赵刚", may_fail=True)
+        self.expect("one approval is not enough to hand it over", "Released" not in said, said)
+        self.desk("approve", release, by="钱敏")
+        said = self.desk(*opening, by="赵刚")
+        (order,) = json.loads(self.desk("list", "--json", by="天心区"))
+        self.expect(
+            f"a second person approved; handed over to the county, {order['days_left']} days to deal with it",
+            order["status"] == "released" and order["due"] == due,
+            order,
+        )
+        out = self.folder / "lead.mp4"
+        to = ("--identity", str(self.safe / "county.age"), "--out", str(out), "--purpose", "核实线索")
+        said = self.desk("open", order["id"], "1", *to, by="天心区", may_fail=True)
+        self.expect("before it is signed for, the county cannot open it", not out.exists(), said)
+        self.desk("receive", order["id"], by="天心区")
+        said = self.desk("open", order["id"], "1", *to, by="天心区")
+        self.the_same("received, and opened by the county with its own key", out, film)
+        log = json.loads(self.server.command("access", "list", "--record", order["id"], "--by", "天心区", "--json"))
+        leaves = [one["leaf"] for one in log if one["act"] == "opened" and one["purpose"] == "核实线索"]
+        told = f"that opening is in the log as leaf {', '.join(map(str, leaves))}, with by whom and what for"
+        self.expect(told, len(leaves) == 1 and f"Leaf {leaves[0]} " in said, log)
+
+    def desk(self, *arguments: str, by: str, may_fail: bool = False) -> str:
+        return self.server.command("handover", *arguments, "--by", by, may_fail=may_fail, **SAFE)
+
+    def sealed(self) -> list[dict[str, Any]]:
+        """What lies behind the wall, as somebody of the province sees it."""
+        rows: list[dict[str, Any]] = json.loads(
+            self.server.command("list", "sealed_evidence", "--by", "赵刚", "--json")
+        )
+        return rows
+
+    def the_same(self, promise: str, out: Path, film: bytes) -> None:
+        digest = hashlib.sha256(out.read_bytes()).hexdigest()
+        out.unlink()
+        same = digest == hashlib.sha256(film).hexdigest()
+        self.expect(f"{promise}: SHA-256 {digest[:16]}… is the film's", same, digest)
 
     def identity(self, name: str) -> str:
         return sealing.unlock_identity((self.safe / f"{name}.age").read_bytes(), SAFE["PATROLBOOK_PASSPHRASE"])
@@ -230,9 +270,9 @@ class Custody:
         forgery = bundle.with_name("forged.fib")
         forge(bundle, forgery, folder, change, cover_up=folder == "changes/")
         code, findings = self.verify(forgery)
-        found = [(check, title, detail) for check, outcome, title, detail in findings if outcome == "fail"]
-        self.expect(f"{what}: found, exit code {code}", code in (1, 3) and bool(found), findings)
-        for check, title, detail in found:
+        failed = [(check, title, detail) for check, outcome, title, detail in findings if outcome == "fail"]
+        self.expect(f"{what}: found, exit code {code}", code in (1, 3) and bool(failed), findings)
+        for check, title, detail in failed:
             self.say(f"    [yellow]{check}[/yellow] {title}: {DIGEST.sub(shortened, detail)}")
 
     def verify(self, bundle: Path) -> tuple[int, Findings]:
@@ -269,6 +309,12 @@ class Custody:
 
 def shortened(digest: re.Match[str]) -> str:
     return f"{digest.group()[:12]}…"
+
+
+def found(pattern: re.Pattern[str], said: str) -> str:
+    match = pattern.search(said)
+    assert match is not None, said
+    return match.group()
 
 
 def opens(key_file: bytes, identity: str) -> bool:
