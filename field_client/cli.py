@@ -19,6 +19,7 @@ from field_client.commands.hazards import hazard
 from field_client.commands.inspections import inspect
 from field_client.commands.institutions import institutions
 from field_client.commands.officers import officer
+from field_client.commands.recovering import recover
 from field_client.commands.shifts import shift
 from field_client.commands.syncing import conflicts, status, sync
 from field_client.commands.verifying import verify
@@ -38,8 +39,8 @@ def cli() -> None:
     pass
 
 
-for one in (enrol, sync, institutions, inspect, hazard, evidence, covert, officer, anchor, shift, status, conflicts, rescue, import_, verify, unlock, lock, pin, language,
-            device):  # fmt: skip
+for one in (enrol, sync, institutions, inspect, hazard, evidence, covert, officer, anchor, shift, status, conflicts, rescue, import_, verify, unlock, lock, pin, recover,
+            language, device):  # fmt: skip
     cli.add_command(one)
 
 

@@ -11,10 +11,11 @@ from typing import Any
 
 import click
 
-from field_client import covert
+from field_client import covert, renewal
 from field_client.config import HOME, LANGUAGE, LANGUAGES, Settings, from_env
+from field_client.platform.desktop import desktop
 from field_client.platform.files import EncryptedFiles
-from field_client.platform.keys import Secrets, Vault
+from field_client.platform.keys import COVERT_IDLE_S, Secrets, Vault
 from field_client.rescue import BLOBS
 from field_client.search import AT_ONCE, Found, Search
 from field_client.shifts import first_of_day
@@ -36,10 +37,13 @@ class Session:
         self.settings = settings
         self.terminal = Terminal(settings.spoken())
         self._tablet: Tablet | None = None
+        self._vault: Vault | None = None
+        self._secrets: Secrets | None = None
 
     def use(self, *, home: Path | None = None, language: Language | None = None) -> None:
         """What an option says counts more than the environment."""
         if home is not None:
+            self._vault = self._secrets = None
             self.settings = replace(self.settings, home=home.expanduser().absolute())
         if language is not None:
             self.settings = replace(self.settings, language=language)
@@ -53,7 +57,10 @@ class Session:
 
     @property
     def vault(self) -> Vault:
-        return Vault(self.settings.home, runtime=self.settings.runtime)
+        if self._vault is None:
+            self._vault = Vault(self.settings.home, runtime=self.settings.runtime)
+            self._vault.leases.left()  # a share that has run out is removed by whoever comes first
+        return self._vault
 
     def pin(self, new: bool = False) -> str:
         """The PIN from the environment, else from the person; raises Locked where there is nobody to ask."""
@@ -72,12 +79,17 @@ class Session:
 
     def secrets(self) -> Secrets:
         """The keys of an unlocked tablet; a person is asked for the PIN where it is locked."""
-        vault = self.vault
-        try:
-            return vault.secrets()
-        except Locked:
-            # A PIN in the environment serves this one command; only a person's leaves a session behind.
-            return vault.open(self.settings.pin) if self.settings.pin is not None else vault.unlock(self.pin())
+        if self._secrets is None:
+            try:
+                self._secrets = self.vault.secrets()
+            except Locked:
+                # A PIN in the environment serves this one command; only a person's leaves a session behind.
+                self._secrets = self.unlock(remember=self.settings.pin is None)
+        return self._secrets
+
+    def unlock(self, remember: bool = True) -> Secrets:
+        """Open with the PIN, asking the server for the share of the keys where the lease has run out."""
+        return renewal.opened(self.vault, self.pin(), desktop().connect, remember)
 
     # ---- the tablet ----------------------------------------------------------------------------------------
 
@@ -85,6 +97,8 @@ class Session:
         if self._tablet is None:
             self._tablet = self.opened(self.secrets())
             covert.settle(self._tablet)  # what was sealed while it was locked
+            if covert.is_covert(self._tablet):
+                self.vault.sessions.set_idle(COVERT_IDLE_S)
         return self._tablet
 
     def opened(self, secrets: Secrets, new: bool = False) -> Tablet:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from field_client.moments import CHINA
+from field_client.platform.leases import Left
 from field_client.tablet import Tablet
 from schemas.base import DELETED, RecordSchema
 from schemas.fields import (
@@ -247,3 +248,12 @@ def _raw(state: State) -> Iterator[tuple[str, Any]]:
     """What is live in a record whose kind this program does not know."""
     for path, values in sorted(state.live.items()):
         yield from ((path, value) for value in values.values())
+
+
+def lasting(left: Left) -> Label:
+    """How long a lease still lasts."""
+    hours, whole = max(0, left.left_ms) // 3_600_000, left.term_ms // 3_600_000
+    return Label(
+        f"租约还有 {hours} 小时（共 {whole}）；到期后须联网一次才能解锁",
+        f"the lease lasts {hours} more hours (of {whole}); after that, unlocking needs the server once",
+    )

@@ -399,13 +399,13 @@ class Tablet:
                 stop=stop,
             ).run(GOALS[until], audit=audit)
         if report.problem is None and not report.stopped:
-            self._renew_trust()
+            self.renew_trust()
         if audit and report.problem is None and not report.stopped:
             with self.store.writing():
                 self.store.note("audited_ms", now)
         return report
 
-    def _renew_trust(self) -> None:
+    def renew_trust(self) -> None:
         """Keep the newest trust file, as plain files: sealing must work while the tablet is locked.
 
         The first root that is seen is pinned; another one afterwards, or an older edition, is never believed.

@@ -203,6 +203,42 @@ class TrustFile(Answer):
     root = Base64(required=True, metadata=said("The root's public key; believed only where it is the pinned one"))
 
 
+class LeaseRequest(Request):
+    """POST /lease"""
+
+    contact = Base64(
+        length=KEY_BYTES, required=True, metadata=said("Ed25519 public key by which this tablet asks when it is locked")
+    )
+    key = Base64(
+        length=KEY_BYTES, required=True, metadata=said("Ed25519 public key whose private half only the right PIN gives")
+    )
+    recovery = Whole(
+        required=True,
+        allow_none=True,
+        metadata=said("Version of the recipients by which the tablet's keys can be recovered; null: by nobody"),
+    )
+
+
+class UnlockRequest(Request):
+    """POST /lease/unlock"""
+
+    at = Whole(required=True, metadata=said("Server time in milliseconds, within five minutes"))
+    nonce = _text("32 hexadecimal digits", r"[0-9a-f]{32}\Z", required=True)
+    proof = Base64(
+        length=SIGNATURE_BYTES,
+        required=True,
+        metadata=said('Signature by `key` over "patrolbook/unlock/v1\\0" and the lines device, at, nonce'),
+    )
+
+
+class LeaseAnswer(Answer):
+    """A share with its times."""
+
+    share = Base64(length=KEY_BYTES, required=True, metadata=said("The share that the tablet's keys need besides the PIN"))
+    granted = Whole(required=True, metadata=said("Server time when it was lent"))
+    expires = Whole(required=True, metadata=said("Server time when the tablet must remove it"))
+
+
 class Replica(Request):
     """POST /replicas, and its answer: one incarnation of a tablet's database. Safe to repeat."""
 

@@ -12,7 +12,7 @@ from werkzeug.exceptions import NotFound as NoSuchAddress
 
 from schemas.labels import Label
 from schemas.registry import Registry
-from server.api import evidence, exchange, log, meeting
+from server.api import evidence, exchange, leases, log, meeting
 from server.api.description import document
 from server.api.door import EXTENSION, language
 from server.config import Settings
@@ -23,7 +23,7 @@ from sync.core.errors import DiskFull, Malformed, NotFound, Overloaded, Problem,
 
 logger = logging.getLogger("patrolbook.server")
 
-BLUEPRINTS = (meeting.blueprint, exchange.blueprint, evidence.blueprint, log.blueprint)
+BLUEPRINTS = (meeting.blueprint, exchange.blueprint, evidence.blueprint, log.blueprint, leases.blueprint)
 BUSY_S = 5
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 import orjson
 import uuid_utils
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from schemas.base import COMPARTMENTS
 from schemas.labels import Label
@@ -67,7 +69,7 @@ class Voice:
 
 @dataclass
 class ServerKeys:
-    """The server's voices by compartment, and the key that blinds enrolment codes."""
+    """The server's voices by compartment, and the key that blinds enrolment codes and seals what tablets are lent."""
 
     voices: dict[str, Voice]
     codes_seed: bytes
@@ -85,6 +87,11 @@ class ServerKeys:
         """The voice that wrote under a replica id, also an earlier one of its ids."""
         walled = (one for one in self.voices.values() if one.compartment)
         return next((one for one in walled if replica.startswith(_prefix(one.compartment))), self.open)
+
+    @cached_property
+    def leases_key(self) -> bytes:
+        """The key (32 bytes) under which shares lie in the database and its backups."""
+        return HKDF(SHA256(), 32, None, b"patrolbook/leases/v1").derive(self.codes_seed)
 
     @staticmethod
     def new_id(now_ms: int) -> str:

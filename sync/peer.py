@@ -105,6 +105,46 @@ def enrolment_proof_input(code: str, public_key: bytes) -> bytes:
     return ENROL_TAG + code.encode() + public_key
 
 
+# ---- the lease of a tablet's keys --------------------------------------------------------------------------
+
+
+UNLOCK_TAG = b"patrolbook/unlock/v1\0"
+
+
+class LeaseClaim(NamedTuple):
+    """What an unlocked tablet tells with its wish for a lease.
+
+    contact   the public key by which it asks when it is locked
+    key       the public half of the key that only the right PIN gives
+    recovery  the version of the recipients that its keys can be recovered by; None where nobody can
+    """
+
+    contact: bytes
+    key: bytes
+    recovery: int | None = None
+
+
+class Lease(NamedTuple):
+    """A share (32 bytes) that the server lends; both times are the server's, in milliseconds since 1970."""
+
+    share: bytes
+    granted_ms: int
+    expires_ms: int
+
+
+class Unlocking(NamedTuple):
+    """How a locked tablet shows that somebody knows its PIN: a signature by the lease key, over a moment and a nonce."""
+
+    at_ms: int
+    nonce: str
+    proof: bytes
+
+
+def unlock_proof_input(device: str, at_ms: int, nonce: str) -> bytes:
+    """The bytes that the lease key signs."""
+    return UNLOCK_TAG + f"{device}\n{at_ms}\n{nonce}".encode()
+
+
 # ---- changes going up --------------------------------------------------------------------------------------
 
 
@@ -410,6 +450,20 @@ class Peer(Protocol):
         """Make a replica of this device known.
 
         :raises ReplicaForked: it belongs to another device
+        """
+
+    def lease(self, claim: LeaseClaim) -> Lease:
+        """Have the share of this device, for as long as its role is granted it; asking again renews it.
+
+        :raises DeviceRevoked: it gets none any more
+        """
+
+    def unlock(self, unlocking: Unlocking) -> Lease:
+        """The same for a locked tablet: asked with its contact key, `Line.sign`, and not the device's.
+
+        :raises WrongPin: the proof is not by the lease key; says how many seconds to wait
+        :raises NotAuthenticated: the server knows no such contact key, or has no share for it
+        :raises DeviceRevoked: as for `lease`
         """
 
     def push(self, batch: Batch) -> PushAnswer:

@@ -18,7 +18,7 @@ from field_client.platform.pipes import Pipe
 from field_client.session import Session, command, group, in_session, option, short
 from field_client.showing import size
 from schemas.labels import Label
-from sync.core.errors import Locked, Refused
+from sync.core.errors import DeviceRevoked, LeaseExpired, Locked, Refused
 
 STREAM = "-"
 SEALING = Label("密封", "Sealing")
@@ -76,7 +76,7 @@ def add(session: Session, files: tuple[str, ...], audit: str, note: str, mime: s
     session.terminal.say(told, fg="green")
     try:
         taking.settle(session.tablet())
-    except Locked:
+    except (Locked, LeaseExpired, DeviceRevoked):
         hint = Label("下次解锁时上传", "It goes up after the next unlock")
         session.terminal.say(hint)
 

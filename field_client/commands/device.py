@@ -11,7 +11,7 @@ import click
 
 from field_client.config import LANGUAGES
 from field_client.session import Session, command, in_session, option
-from field_client.showing import same, size
+from field_client.showing import lasting, same, size
 from field_client.tablet import DATABASE, Identity
 from schemas.labels import Label, Language
 from sync.core.errors import BrokenStore
@@ -60,8 +60,10 @@ def enrol(session: Session, url: str, code: str, name: str) -> None:
 @command("unlock", label=Label("用 PIN 解锁", "Unlock with the PIN"), example="patrolbook unlock")
 @in_session
 def unlock(session: Session) -> None:
-    session.vault.unlock(session.pin())
+    session.unlock()
     session.terminal.say(Label("已解锁", "Unlocked"))
+    if (left := session.vault.leases.left()) is not None:
+        session.terminal.say(lasting(left))
 
 
 @command("lock", label=Label("立即锁定", "Lock at once"), example="patrolbook lock")
@@ -140,9 +142,13 @@ def _device_rows(session: Session, facts: Mapping[str, object], identity: Identi
         (Label("本机公钥指纹", "This tablet's key"), same(str(facts["key"]))),
         (Label("副本", "Replica"), same(str(facts["replica"]))),
         (Label("时钟与服务器相差", "Clock differs from the server's by"), same(f"{facts['clock_offset_ms']} ms")),
+        (Label("租约", "Lease"), lasting(left) if (left := session.vault.leases.left()) is not None else _UNLEASED),
         (Label("记录", "Records"), records),
         (Label("可用空间", "Free space"), same(size(shutil.disk_usage(tablet.home).free))),
     ]
+
+
+_UNLEASED = Label("没有：密钥只由 PIN 保护", "none: the PIN alone protects the keys")
 
 
 def _areas(identity: Identity) -> Label:

@@ -12,16 +12,17 @@ from typing import Any
 
 import click
 
-from field_client import derivatives
+from field_client import derivatives, renewal
 from field_client.agent import Agent
 from field_client.capture import strays
 from field_client.ledger import Ledger, RecordLine
 from field_client.session import Session, command, in_session, option, short
-from field_client.showing import author, label_of, same, size, title_of, value_of
+from field_client.showing import author, label_of, lasting, same, size, title_of, value_of
 from field_client.tablet import GOALS, Tablet, Until
 from field_client.terminal import complain
 from field_client.uploads import Blob
 from schemas.labels import Label
+from sync.core.errors import Problem, Unavailable
 from sync.core.fold import Conflict
 from sync.replicator import Progress, RoundReport
 
@@ -85,6 +86,8 @@ def _round(session: Session, until: Until) -> bool:
         report = tablet.sync(told, until)
     session.search()
     _summary(session, report)
+    if report.problem is None:
+        _renew(session)
     return report.complete
 
 
@@ -106,6 +109,8 @@ def _watch(session: Session) -> None:
         if moved or problem != last:
             _summary(session, report)
         last = problem
+        if report.problem is None and renewal.is_due(session.vault):
+            _renew(session)
 
     tablet = session.tablet()
     agent = Agent(
@@ -120,6 +125,16 @@ def _watch(session: Session) -> None:
     with contextlib.suppress(KeyboardInterrupt):
         agent.run()
     session.terminal.say(Label("已停止同步", "Synchronising has stopped"))
+
+
+def _renew(session: Session) -> None:
+    """Renew the lease; where that fails the round was no worse for it."""
+    try:
+        renewal.after_round(session.tablet(), session.vault, session.secrets())
+    except Unavailable:
+        return  # the next round asks again, and `status` warns in time
+    except Problem as problem:
+        complain(session.terminal, problem)
 
 
 def _summary(session: Session, report: RoundReport) -> None:
@@ -177,8 +192,11 @@ def status(session: Session, as_json: bool) -> None:
     tablet = session.tablet()
     ledger = tablet.ledger()
     reasons = reasons_to_keep(tablet, ledger)
+    left = session.vault.leases.left()
     if as_json:
-        session.terminal.say(json.dumps(_status(ledger, reasons, strays(tablet)), ensure_ascii=False))
+        lease = left._asdict() if left is not None else None
+        told = {**_status(ledger, reasons, strays(tablet)), "lease": lease}
+        session.terminal.say(json.dumps(told, ensure_ascii=False))
         return
     columns = (Label("记录", "Record"), Label("内容", "What"), Label("变更", "Changes"), Label("文件", "Files"))
     session.terminal.table(columns, [_record_row(tablet, line) for line in ledger.records])
@@ -194,6 +212,9 @@ def status(session: Session, as_json: bool) -> None:
         )
     for reason in reasons:
         session.terminal.say(Label(f"还不能交回：{reason.zh}", f"Not safe to hand in: {reason.en}"), fg="yellow")
+    if left is not None and left.short:
+        session.terminal.warn(lasting(left))
+        session.terminal.warn(Label("请尽快联网：patrolbook sync", "Find a network soon: patrolbook sync"))
 
 
 def reasons_to_keep(tablet: Tablet, ledger: Ledger) -> list[Label]:

@@ -192,7 +192,7 @@ def open_existing(path: Path, key: bytes) -> Database:
     """
     if not path.exists():
         raise NotFound(what=str(path))
-    if not _key_fits(path, key):
+    if not key_fits(path, key):
         raise WrongKey(file=path.name)
     if path.stat().st_size == 0:
         raise BrokenStore(file=path.name, detail=Label("文件是空的", "the file is empty"))
@@ -250,7 +250,7 @@ def _write_check(path: Path, key: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _key_fits(path: Path, key: bytes) -> bool:
+def key_fits(path: Path, key: bytes) -> bool:
     """Whether the key is the file's; where the check is gone, the file itself has to tell."""
     try:
         noted = _check_path(path).read_bytes()

@@ -48,6 +48,8 @@ from sync.peer import (
     Grant,
     Held,
     Hello,
+    Lease,
+    LeaseClaim,
     Limits,
     LogKey,
     Original,
@@ -59,6 +61,7 @@ from sync.peer import (
     TailReceipt,
     Traffic,
     TrustFile,
+    Unlocking,
     Upload,
 )
 
@@ -123,6 +126,14 @@ class Remote:
         told = self._json("GET", "/trust")
         with _as_told():
             return TrustFile(*(b64decode(told[name]) for name in TrustFile._fields))
+
+    def lease(self, claim: LeaseClaim) -> Lease:
+        said = {"contact": _text(claim.contact), "key": _text(claim.key), "recovery": claim.recovery}
+        return _lease(self._json("POST", "/lease", said))
+
+    def unlock(self, unlocking: Unlocking) -> Lease:
+        said = {"at": unlocking.at_ms, "nonce": unlocking.nonce, "proof": _text(unlocking.proof)}
+        return _lease(self._json("POST", "/lease/unlock", said))
 
     def register(self, replica: str) -> None:
         self._json("POST", "/replicas", {"replica": replica})
@@ -449,6 +460,11 @@ def _result(told: Mapping[str, Any]) -> Result:
         field=told.get("field") or "",
         detail=told.get("detail") or "",
     )
+
+
+def _lease(told: Mapping[str, Any]) -> Lease:
+    with _as_told():
+        return Lease(b64decode(told["share"]), told["granted"], told["expires"])
 
 
 def _receipt(told: Mapping[str, Any]) -> BlobReceipt:

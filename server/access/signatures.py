@@ -13,6 +13,7 @@ from __future__ import annotations
 import binascii
 import re
 from base64 import b64decode
+from collections.abc import Callable
 from typing import NamedTuple
 
 from cryptography.exceptions import InvalidSignature
@@ -59,8 +60,22 @@ def read(header: str | None, now: int) -> Credentials:
     return Credentials(found["device"], int(found["time"]), found["nonce"], signature)
 
 
+KeyOf = Callable[[Connection, Device], bytes | None]
+"""The raw public key by which a device signs a request; None where it has none."""
+
+
+def device_key(conn: Connection, device: Device) -> bytes | None:
+    return device.key
+
+
 def check(
-    conn: Connection, nonces: Nonces, credentials: Credentials, message: bytes, now: int, clock_ms: int
+    conn: Connection,
+    nonces: Nonces,
+    credentials: Credentials,
+    message: bytes,
+    now: int,
+    clock_ms: int,
+    key_of: KeyOf = device_key,
 ) -> Device:
     """The device that signed `message` (see `signed_bytes`), revoked or not.
 
@@ -68,10 +83,11 @@ def check(
     was used before. The nonce is looked at last, so that only the device itself can use it up.
     """
     device = people.device(conn, credentials.device)
-    if device is None or abs(credentials.time - now) > clock_ms:
+    key = key_of(conn, device) if device is not None else None
+    if device is None or key is None or abs(credentials.time - now) > clock_ms:
         raise NotAuthenticated(time=now)
     try:
-        Ed25519PublicKey.from_public_bytes(device.key).verify(credentials.signature, message)
+        Ed25519PublicKey.from_public_bytes(key).verify(credentials.signature, message)
     except InvalidSignature as error:
         raise NotAuthenticated(time=now) from error
     if not nonces.fresh(device.id, credentials.nonce, now):

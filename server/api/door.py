@@ -19,8 +19,10 @@ from flask import Response, current_app, g, request
 from marshmallow import Schema, ValidationError
 
 from schemas.labels import Language
+from server import leases
 from server.access import signatures
 from server.access.rights import Scope, compartment_of, scope_of
+from server.access.signatures import KeyOf, device_key
 from server.api import bodies
 from server.errors import language_of
 from server.instance import Instance
@@ -90,6 +92,19 @@ def signed(*, revoked: bool = False) -> Callable[[View[P]], View[P]]:
     return wrap
 
 
+def signed_by_contact(view: View[P]) -> View[P]:
+    """Only for tablets that are locked: signed by the contact key, which opens no other verb."""
+
+    @functools.wraps(view)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> Response:
+        g.sent = bodies.read(request.stream, _room())
+        bodies.check_digest(g.sent, request.headers.get("Content-Digest"))
+        _admit(sha256(g.sent).hexdigest(), False, lambda conn, device: leases.contact_of(conn, device.id))
+        return view(*args, **kwargs)
+
+    return _policy(guarded, "locked device")
+
+
 def signed_stream(view: View[P]) -> View[P]:
     """As `signed(revoked=True)`, for a body that is not held in memory: see `part_body`."""
 
@@ -122,13 +137,13 @@ def _policy(view: View[P], who: str) -> View[P]:
     return view
 
 
-def _admit(body_digest: str, revoked_may: bool) -> None:
+def _admit(body_digest: str, revoked_may: bool, key_of: KeyOf = device_key) -> None:
     house = instance()
     now = house.now()
     credentials = signatures.read(request.headers.get("Authorization"), now)
     message = signatures.signed_bytes(request.method, target(), body_digest, credentials.time, credentials.nonce)
     with house.database.read() as conn:
-        found = signatures.check(conn, house.nonces, credentials, message, now, house.settings.clock_ms)
+        found = signatures.check(conn, house.nonces, credentials, message, now, house.settings.clock_ms, key_of)
     if found.revoked is not None and not revoked_may:
         raise DeviceRevoked()
     g.device = found

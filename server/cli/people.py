@@ -10,7 +10,7 @@ import segno
 
 from schemas.base import COMPARTMENTS
 from schemas.labels import Label
-from server import acts, decisions, officer_keys
+from server import acts, decisions, leases, officer_keys
 from server.access import enrolment, rights
 from server.access.rights import ROLES
 from server.cli.frame import Group, Run, as_json, by, command, main, option, reason
@@ -180,7 +180,61 @@ def revoke(run: Run, device: str, reason: str) -> None:
         assert known is not None  # it was just revoked
         where = rights.compartment_of(conn, known)
         acts.append(conn, where, acts.REVOKED, house.now(), device=device, key=known.key.hex(), reason=reason)
+        leases.destroy(conn, device)
     run.say(Label(f"已停用 {device}", f"Revoked {device}"))
+
+
+@command(
+    DEVICES,
+    "lease",
+    Label(
+        "平板解锁密钥租约：不带参数列出；可按平板或按角色设定小时数，下次联网生效。",
+        "How long tablets are lent the share of their keys: listed where nothing is said; set in hours for one tablet or "
+        "for a role, from the next contact on.",
+    ),
+    "patrolbook-server devices lease --role team --hours 24",
+)
+@click.argument("device", default="")
+@option("--role", type=ROLE, about=Label("按角色设定", "Of a role"))
+@option("--hours", type=int, about=Label("小时数", "Hours"))
+@option("--usual", is_flag=True, about=Label("这台平板恢复为角色的时长", "This tablet: again as its role"))
+@as_json
+def lease(run: Run, device: str, role: str | None, hours: int | None, usual: bool, as_json: bool) -> None:
+    setting = hours is not None or usual
+    if setting and (bool(device) == bool(role) or (hours is not None) == usual or (usual and not device)):
+        detail = Label("给出一台平板或一个角色，以及 --hours 或 --usual", "name a tablet or a role, and --hours or --usual")
+        raise InvalidField(field="lease", detail=detail)
+    if setting:
+        with run.house.database.write() as conn:
+            if device:
+                if people.device(conn, device) is None:
+                    raise NotFound(what=device)
+                leases.set_hours(conn, device, hours)
+            else:
+                leases.set_hours_of_role(conn, role or "", hours or 0)
+        run.say(Label("已设定，下次联网生效", "Set, from the next contact on"))
+        return
+    with run.house.database.read() as conn:
+        found = [
+            (one, name, leases.hours_of(conn, one), leases.lent_to(conn, one.id))
+            for one, name in people.every_device(conn)
+            if one.id == device or not device
+        ]
+    if as_json:
+        run.json([
+            {"id": one.id, "name": one.name, "person_name": name, "hours": hours_, "expires": row.expires,
+             "wrong_pins": row.failures, "recoverable": row.recovery is not None, "lent": row.share is not None}
+            for one, name, hours_, row in found
+        ])  # fmt: skip
+        return
+    run.table(
+        [_ID, Label("名称", "name"), _PERSON, Label("小时", "hours"), Label("到期", "ends"), Label("输错 PIN", "wrong PINs")],
+        [
+            (one.id, one.name, name, str(hours_), run.when(row.expires) if row.share and row.expires else "",
+             str(row.failures or ""))
+            for one, name, hours_, row in found
+        ],
+    )  # fmt: skip
 
 
 # --- Grants -----------------------------------------------------------------------------------------------------

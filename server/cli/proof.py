@@ -8,13 +8,14 @@ from pathlib import Path
 
 import click
 
-from custody import report_pdf
+from custody import recovery, report_pdf, sealing
 from custody.bundle import Bundle
 from custody.checks import ENDS, WORDS, examine
 from schemas.labels import Label
 from server import acts, bundles, trusts
 from server.cli.frame import Group, Run, as_json, by, command, main, option, passphrase
-from sync.core.errors import InvalidField, NotReady, Refused
+from server.storage.files import write_new
+from sync.core.errors import InvalidField, NotFound, NotReady, Refused
 from sync.core.note import fingerprint
 from sync.core.trust import Witness
 
@@ -134,6 +135,34 @@ def seal_key(run: Run, file: Path, passphrase: str | None) -> None:
             f"Next: patrolbook-server trust sign ROOT --province {recipient}",
         )
     )
+
+
+@command(
+    TRUST,
+    "recover",
+    Label(
+        "在省级解密机上答复平板的恢复请求：核对码须与对方电话里念的一致。",
+        "On the province's station: answer a tablet's request for its keys. The code must be the one that its holder reads "
+        "out on the telephone.",
+    ),
+    "patrolbook-server trust recover t-14.ask t-14.answer --identity /media/safe/province.age --code 'a1b2 c3d4 …'",
+)
+@click.argument("request", type=_FILE)
+@click.argument("answer", type=_FILE)
+@option("--identity", type=_FILE, required=True, about=Label("省级私钥文件", "The file with the province's secret"))
+@option("--code", required=True, about=Label("对方念的核对码", "The code that was read out"))
+@passphrase
+def recover(run: Run, request: Path, answer: Path, identity: Path, code: str, passphrase: str | None) -> None:
+    asked = recovery.read_request(request)
+    if "".join(code.split()) != "".join(asked.code.split()):
+        detail = Label("与请求文件不符；不要答复", "it is not that of the request; do not answer it")
+        raise InvalidField(field="code", detail=detail)
+    try:
+        sealed = identity.read_bytes()
+    except OSError as error:
+        raise NotFound(what=str(identity)) from error
+    write_new(answer, recovery.answer(asked, sealing.unlock_identity(sealed, run.ask(passphrase))))
+    run.say(Label(f"已写入 {answer}，只有平板 {asked.device} 能打开", f"Written to {answer}, for {asked.device} only"))
 
 
 @command(

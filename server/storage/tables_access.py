@@ -2,6 +2,7 @@
 
     people, grants      who may do what, where, from when to when
     devices, replicas   enrolled tablets, and the database incarnations that each has had
+    leases              what the server lends to each tablet, so that its keys can be opened; destroyed when it is revoked
     enrolment_codes     one-time codes, known only by a keyed hash
     blobs               bytes that the server holds and has hashed
     holdings            the act by which a compartment's log says that a blob is held
@@ -61,6 +62,22 @@ replicas = Table(
     Column("device", Text, ForeignKey("devices.id"), nullable=False),
     Column("registered", Big, nullable=False),
     Index("replicas_by_device", "device"),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("device", Text, ForeignKey("devices.id"), primary_key=True),
+    Column("share", LargeBinary),  # sealed by a key that is not in the database; NULL once it was destroyed
+    Column("contact", LargeBinary),  # raw Ed25519 public key by which the tablet asks when it is locked
+    Column("key", LargeBinary),  # raw Ed25519 public key that only the right PIN gives
+    Column("recovery", Integer),  # by which version of the recipients its keys can be recovered; NULL: by nobody
+    Column("hours", Integer),  # granted to this tablet; NULL: what its role is granted
+    Column("granted", Big),
+    Column("expires", Big),
+    Column("failures", Integer, nullable=False),  # wrong PINs in a row, as proved to the server
+    Column("failed", Big),  # when the last one was
+    sqlite_with_rowid=False,
 )
 
 enrolment_codes = Table(
@@ -138,6 +155,6 @@ viewings = Table(
 )
 
 __all__ = [
-    "blob_mentions", "blobs", "devices", "enrolment_codes", "grants", "holdings", "metadata", "people", "replicas",
-    "uploads", "viewings",
+    "blob_mentions", "blobs", "devices", "enrolment_codes", "grants", "holdings", "leases", "metadata", "people",
+    "replicas", "uploads", "viewings",
 ]  # fmt: skip

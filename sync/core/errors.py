@@ -216,6 +216,15 @@ class Locked(Refused):
     hint = Label("请运行 patrolbook unlock 并输入 PIN", "Run patrolbook unlock and enter the PIN")
 
 
+class LeaseExpired(Refused):
+    code = "lease-expired"
+    message = Label("这台平板的租约已到期，联网一次才能解锁", "The lease of this tablet has run out; it has to reach its server once")
+    hint = Label(
+        "连上网络后运行 patrolbook unlock；数据完好，暗访采集照常进行",
+        "Run patrolbook unlock with a network; the data is intact, and undercover capture goes on",
+    )
+
+
 class NotEnrolled(Refused):
     code = "not-enrolled"
     message = Label("这台平板还没有登记", "This tablet is not enrolled yet")

@@ -9,8 +9,10 @@ import click
 import pytest
 
 from field_client.cli import cli as tablet
-from field_client.platform.keys import IDLE_S
+from field_client.platform.keys import COVERT_IDLE_S, IDLE_S
+from field_client.platform.sessions import LONGEST_S
 from field_client.platform.wrapping import FREE_FAILURES, SHORTEST_PIN, USUAL, WAITS_S
+from server import leases
 from server.cli import main as server
 
 PAGE = " ".join((Path(__file__).parents[2] / "docs" / "security.md").read_text().split())
@@ -31,9 +33,11 @@ def test_the_cost_of_a_guess_is_the_one_that_is_used() -> None:
 
 
 def test_the_delays_and_the_end_of_a_session_are_those_of_the_program() -> None:
-    assert (FREE_FAILURES, WAITS_S, IDLE_S) == (5, (30, 120, 600, 3600), 12 * 3600)
+    assert (FREE_FAILURES, WAITS_S) == (5, (30, 120, 600, 3600)) == (leases.FREE_FAILURES, leases.WAITS_S)
+    assert (IDLE_S, COVERT_IDLE_S, LONGEST_S) == (15 * 60, 2 * 60, 12 * 3600)
+    assert (leases.USUAL_HOURS, leases.BEHIND_HOURS) == (72, 24) and "72 hours (a team 24)" in PAGE
     assert "five free, then 30 seconds, 2 minutes, 10 minutes, one hour each" in PAGE
-    assert "twelve hours after their last use" in PAGE
+    assert "fifteen minutes after their last use (two minutes for an undercover team), twelve hours after the PIN" in PAGE
     assert SHORTEST_PIN == 6  # the first row of the table
 
 

@@ -3,37 +3,30 @@
 import json
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from field_client.platform.keys import IDLE_S, Vault
+from field_client.platform.sessions import LONGEST_S
 from field_client.platform.wrapping import FREE_FAILURES, Cost, check_pin
-from sync.core.errors import BrokenStore, Locked, NotEnrolled, Refused, WrongPin
+from sync.core.errors import BrokenStore, Locked, NotEnrolled, Refused, Unavailable, WrongPin
+from tests.support.clocks import HandClock
 
 CHEAP = Cost(memory_kib=64, passes=1, lanes=1)
 PIN = "480215"
-START = 1_795_000_000.0
-
-
-class Time:
-    """A clock that a test sets."""
-
-    def __init__(self) -> None:
-        self.s = START
-
-    def __call__(self) -> float:
-        return self.s
+YEAR_S = 365 * 86400
 
 
 @pytest.fixture
-def now() -> Time:
-    return Time()
+def clock() -> HandClock:
+    return HandClock()
 
 
 @pytest.fixture
-def vault(tmp_path: Path, now: Time) -> Vault:
-    return Vault(tmp_path / "home", runtime=tmp_path / "run", cost=CHEAP, now=now)
+def vault(tmp_path: Path, clock: HandClock) -> Vault:
+    return Vault(tmp_path / "home", runtime=tmp_path / "run", cost=CHEAP, clock=clock)
 
 
 def wrong(vault: Vault, times: int) -> int:
@@ -119,29 +112,29 @@ def test_the_pin_is_not_changed_by_somebody_who_does_not_know_it(vault: Vault) -
 # ---- wrong PINs --------------------------------------------------------------------------------------------
 
 
-def test_four_wrong_pins_cost_nothing_and_then_the_waits_grow(vault: Vault, now: Time) -> None:
+def test_four_wrong_pins_cost_nothing_and_then_the_waits_grow(vault: Vault, clock: HandClock) -> None:
     vault.create(PIN)
     assert wrong(vault, FREE_FAILURES - 1) == 0
     for wait in (30, 120, 600, 3600, 3600):
         assert wrong(vault, 1) == wait
-        now.s += wait
+        clock.go(wait)
 
 
-def test_during_the_wait_even_the_right_pin_is_not_tried(vault: Vault, now: Time) -> None:
+def test_during_the_wait_even_the_right_pin_is_not_tried(vault: Vault, clock: HandClock) -> None:
     vault.create(PIN)
     wrong(vault, FREE_FAILURES)
-    now.s += 12
+    clock.go(12)
     with pytest.raises(WrongPin) as told:
         vault.open(PIN)
     assert told.value.facts["wait"] == 18
-    now.s += 18
+    clock.go(18)
     vault.open(PIN)
 
 
-def test_a_new_program_does_not_forget_the_wait(vault: Vault, tmp_path: Path, now: Time) -> None:
+def test_a_new_program_does_not_forget_the_wait(vault: Vault, tmp_path: Path, clock: HandClock) -> None:
     vault.create(PIN)
     wrong(vault, FREE_FAILURES)
-    assert Vault(tmp_path / "home", cost=CHEAP, now=now).wait_s() == 30
+    assert Vault(tmp_path / "home", cost=CHEAP, clock=clock).wait_s() == 30
 
 
 def test_the_right_pin_starts_the_count_again(vault: Vault) -> None:
@@ -151,29 +144,99 @@ def test_the_right_pin_starts_the_count_again(vault: Vault) -> None:
     assert wrong(vault, FREE_FAILURES - 1) == 0
 
 
-def test_a_clock_set_back_by_a_year_does_not_make_the_wait_a_year(vault: Vault, now: Time) -> None:
+@pytest.mark.parametrize("moved", [-YEAR_S, -60, 3600, YEAR_S])
+def test_setting_the_clock_neither_shortens_nor_lengthens_the_wait(
+    vault: Vault, clock: HandClock, moved: float
+) -> None:
     vault.create(PIN)
     wrong(vault, FREE_FAILURES)
-    now.s -= 365 * 86400
+    clock.set(moved)
     assert vault.wait_s() == 30
-    now.s += 30
+    clock.go(30)
     vault.open(PIN)
 
 
-def test_a_hundred_wrong_pins_destroy_nothing(vault: Vault, now: Time) -> None:
+def test_a_clock_set_back_by_a_year_before_a_restart_does_not_make_the_wait_a_year(
+    vault: Vault, clock: HandClock
+) -> None:
+    vault.create(PIN)
+    wrong(vault, FREE_FAILURES)
+    clock.set(-YEAR_S)
+    clock.restart()
+    assert vault.wait_s() == 30
+    clock.go(30)
+    vault.open(PIN)
+
+
+def test_a_restart_with_the_clock_set_ahead_gets_past_the_wait_as_the_security_page_admits(
+    vault: Vault, clock: HandClock
+) -> None:
+    vault.create(PIN)
+    wrong(vault, FREE_FAILURES)
+    clock.set(30)
+    clock.restart()
+    assert vault.wait_s() == 0 and wrong(vault, 1) == 120  # the count itself goes on
+
+
+def test_an_older_copy_of_the_counter_resets_it_as_the_security_page_admits(vault: Vault, tmp_path: Path) -> None:
+    counter = tmp_path / "home" / "attempts.json"
+    vault.create(PIN)
+    wrong(vault, 1)
+    older = counter.read_bytes()
+    wrong(vault, FREE_FAILURES - 1)
+    assert vault.wait_s() == 30
+    counter.write_bytes(older)
+    assert vault.wait_s() == 0
+
+
+def test_two_programs_that_guess_at_once_are_counted_both(tmp_path: Path, clock: HandClock) -> None:
+    homes = [Vault(tmp_path / "home", cost=CHEAP, clock=clock) for _ in range(2)]
+    homes[0].create(PIN)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda vault: wrong(vault, 2), homes))
+    assert wrong(homes[0], 1) == 30  # the fifth
+
+
+def test_a_try_that_nobody_could_judge_is_not_counted(vault: Vault) -> None:
+    vault.create(PIN)
+    wrong(vault, FREE_FAILURES - 1)
+
+    def unheard() -> None:
+        raise Unavailable(detail="no network")
+
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            vault.asked(unheard)
+    assert wrong(vault, 1) == 30
+
+
+def test_ending_the_program_during_a_guess_does_not_save_the_guess(vault: Vault) -> None:
+    vault.create(PIN)
+    wrong(vault, FREE_FAILURES - 1)
+
+    def killed() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        vault.asked(killed)
+    assert vault.wait_s() == 30
+
+
+def test_a_hundred_wrong_pins_destroy_nothing(vault: Vault, clock: HandClock) -> None:
     made = vault.create(PIN)
     for _ in range(100):
         wrong(vault, 1)
-        now.s += 3600
+        clock.go(3600)
     assert vault.open(PIN) == made
 
 
-def test_a_damaged_counter_costs_one_pause_and_no_data(vault: Vault, tmp_path: Path, now: Time) -> None:
+def test_a_damaged_counter_costs_one_pause_and_no_data(vault: Vault, tmp_path: Path, clock: HandClock) -> None:
     made = vault.create(PIN)
     (tmp_path / "home" / "attempts.json").write_bytes(b"\0\0\0")
-    os.utime(tmp_path / "home" / "attempts.json", (now.s, now.s))
+    seconds = clock.wall_ms() / 1000
+    os.utime(tmp_path / "home" / "attempts.json", (seconds, seconds))
     assert vault.wait_s() == 30
-    now.s += 30
+    clock.go(30)
     assert vault.open(PIN) == made
 
 
@@ -211,29 +274,61 @@ def test_an_unlocked_tablet_needs_no_pin_until_it_is_locked(vault: Vault) -> Non
         vault.secrets()
 
 
-def test_use_keeps_a_session_open_and_idleness_ends_it(vault: Vault, now: Time) -> None:
+def test_use_keeps_a_session_open_and_idleness_ends_it(vault: Vault, clock: HandClock) -> None:
     vault.create(PIN)
     vault.unlock(PIN)
     for _ in range(4):
-        now.s += IDLE_S - 1
+        clock.go(IDLE_S - 1)
         vault.secrets()
-    now.s += IDLE_S
+    clock.go(IDLE_S)
+    with pytest.raises(Locked):
+        vault.secrets()
+    assert not vault.sessions.file.exists()
+
+
+def test_the_pin_is_asked_for_once_a_working_day_however_busy_the_tablet_is(vault: Vault, clock: HandClock) -> None:
+    vault.create(PIN)
+    vault.unlock(PIN)
+    for _ in range(LONGEST_S // 600 - 1):
+        clock.go(600)
+        vault.secrets()
+    clock.go(600)
     with pytest.raises(Locked):
         vault.secrets()
 
 
-def test_a_clock_set_back_ends_the_session(vault: Vault, now: Time) -> None:
+@pytest.mark.parametrize("moved", [-YEAR_S, YEAR_S])
+def test_setting_the_clock_neither_ends_a_session_nor_keeps_it(vault: Vault, clock: HandClock, moved: float) -> None:
     vault.create(PIN)
     vault.unlock(PIN)
-    now.s -= 3600
+    clock.set(moved)
+    vault.secrets()
+    clock.go(IDLE_S)
     with pytest.raises(Locked):
         vault.secrets()
 
 
-def test_two_homes_do_not_share_a_session(vault: Vault, tmp_path: Path, now: Time) -> None:
+def test_no_session_outlives_the_start_that_it_began_in(vault: Vault, clock: HandClock) -> None:
     vault.create(PIN)
     vault.unlock(PIN)
-    other = Vault(tmp_path / "other", runtime=tmp_path / "run", cost=CHEAP, now=now)
+    clock.restart()
+    with pytest.raises(Locked):
+        vault.secrets()
+
+
+def test_looking_whether_it_is_unlocked_is_no_use(vault: Vault, clock: HandClock) -> None:
+    vault.create(PIN)
+    vault.unlock(PIN)
+    for _ in range(3):
+        clock.go(IDLE_S / 2)
+        is_open = vault.sessions.is_open()
+    assert not is_open
+
+
+def test_two_homes_do_not_share_a_session(vault: Vault, tmp_path: Path, clock: HandClock) -> None:
+    vault.create(PIN)
+    vault.unlock(PIN)
+    other = Vault(tmp_path / "other", runtime=tmp_path / "run", cost=CHEAP, clock=clock)
     other.create(PIN)
     with pytest.raises(Locked):
         other.secrets()

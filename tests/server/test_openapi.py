@@ -23,6 +23,8 @@ VERBS = {
     "/blobs/{upload}/parts/{number}": {"put"},
     "/blobs/{upload}/complete": {"post"},
     "/evidence/{code}": {"get"},
+    "/lease": {"post"},
+    "/lease/unlock": {"post"},
     "/log/checkpoint": {"get"},
     "/log/inclusion": {"post"},
     "/log/consistency": {"get"},

@@ -11,7 +11,7 @@ from hashlib import sha256 as digest_of
 from typing import Any, BinaryIO
 
 from custody import codes
-from server import imaging, intake, openings, originals, outflow, trusts, uploads
+from server import imaging, intake, leases, openings, originals, outflow, trusts, uploads
 from server.access import enrolment
 from server.access.rights import Scope, compartment_of, rights_at, scope_of
 from server.instance import Instance
@@ -28,6 +28,8 @@ from sync.peer import (
     Grant,
     Held,
     Hello,
+    Lease,
+    LeaseClaim,
     Limits,
     LogKey,
     Original,
@@ -39,6 +41,7 @@ from sync.peer import (
     TailReceipt,
     Traffic,
     TrustFile,
+    Unlocking,
     Upload,
 )
 
@@ -74,6 +77,14 @@ class LocalPeer:
         if held is None:
             raise NotFound(what="trust")
         return TrustFile(held.content, held.signature, held.root)
+
+    def lease(self, claim: LeaseClaim) -> Lease:
+        said = {"contact": _text(claim.contact), "key": _text(claim.key), "recovery": claim.recovery}
+        return _lease(leases.renew(self.house, self._device(), said, self.house.now()))
+
+    def unlock(self, unlocking: Unlocking) -> Lease:
+        asked = {"at": unlocking.at_ms, "nonce": unlocking.nonce, "proof": _text(unlocking.proof)}
+        return _lease(leases.unlock(self.house, self._device(), asked, self.house.now()))
 
     def register(self, replica: str) -> None:
         with self.house.database.write() as conn:
@@ -179,6 +190,10 @@ class LocalPeer:
         device = self._device(revoked_may)
         with self.house.database.read() as conn:
             return scope_of(conn, device, self.house.now())
+
+
+def _lease(told: dict[str, Any]) -> Lease:
+    return Lease(b64decode(told["share"]), told["granted"], told["expires"])
 
 
 def _held(told: dict[str, Any]) -> Held:

@@ -1,0 +1,230 @@
+"""Leases and recovery as people meet them: the command line, a real server, and days that pass."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from click.testing import CliRunner, Result
+
+from custody import sealing
+from field_client import session
+from field_client.cli import cli
+from field_client.platform.clock import SystemClock
+from field_client.platform.keys import Vault
+from field_client.platform.wrapping import Cost
+from server import leases, trusts
+from server.cli import main
+from sync.core.trust import Seal
+from tests.support.server import TestServer, running_server
+
+PIN, NEW = "480215", "864209"
+HOUR_MS = 3_600_000
+
+
+class Province(NamedTuple):
+    """The seed of its root key, and its key for sealing: in a file, the recipient, and the file of somebody else."""
+
+    root: bytes
+    secret: Path
+    recipient: str
+    foreign: Path
+
+
+@pytest.fixture(scope="module")
+def province(tmp_path_factory: pytest.TempPathFactory) -> Province:
+    """Made once: each passphrase costs a second."""
+    folder = tmp_path_factory.mktemp("province")
+    mine, other = sealing.new_identity(), sealing.new_identity()
+    for name, identity in (("mine", mine), ("other", other)):
+        (folder / name).write_bytes(sealing.lock_identity(identity.secret, "p"))
+    return Province(secrets.token_bytes(32), folder / "mine", mine.recipient, folder / "other")
+
+
+class Scene:
+    """A province with its secret in a file, its server, and a tablet; days can pass for all of them."""
+
+    def __init__(self, folder: Path, server: TestServer, province: Province, pass_time: Callable[[int], None]) -> None:
+        self.folder, self.server, self._pass = folder, server, pass_time
+        self.home, self.province, self.secret = folder / "home", province, province.secret
+
+    def trust(self) -> None:
+        house = self.server.instance
+        edition = trusts.next_edition(house.keys, "湖南省教育厅", house.now(), None)
+        trusts.publish(house.settings, replace(edition, seal=Seal(7, (self.province.recipient,))), self.province.root)
+
+    def go(self, hours: int) -> None:
+        self._pass(hours)
+
+    def tablet(self, *words: str, pin: str = PIN) -> Result:
+        env = {"PATROLBOOK_HOME": str(self.home), "PATROLBOOK_PIN": pin, "PATROLBOOK_LANG": "en", "XDG_RUNTIME_DIR": ""}
+        return CliRunner().invoke(cli, list(words), env=env, prog_name="patrolbook")
+
+    def said(self, *words: str, pin: str = PIN) -> str:
+        done = self.tablet(*words, pin=pin)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    def refused(self, *words: str, pin: str = PIN) -> str:
+        done = self.tablet(*words, pin=pin)
+        assert done.exit_code == 1 and isinstance(done.exception, SystemExit), done.output
+        return done.output
+
+    def lease(self) -> Any:
+        return json.loads(self.tablet("status", "--json").stdout)["lease"]
+
+    def enrol(self, role: str = "inspector") -> None:
+        code = self.server.code(self.server.person(role, "430102"))
+        self.said("enrol", self.server.url, code)
+        self.said("sync")
+
+    def at_the_server(self, *words: str) -> Result:
+        env = {"PATROLBOOK_DATA": str(self.server.instance.settings.data), "PATROLBOOK_LANG": "en"}
+        return CliRunner().invoke(main, list(words), env=env)
+
+    @property
+    def device(self) -> str:
+        return str(json.loads((self.home / "device.json").read_bytes())["device"])
+
+    def unplug(self) -> None:
+        """The tablet reaches no server any more."""
+        noted = json.loads((self.home / "device.json").read_bytes())
+        (self.home / "device.json").write_text(json.dumps({**noted, "url": "http://127.0.0.1:9"}))
+
+
+@pytest.fixture
+def scene(tmp_path: Path, province: Province, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+    ahead, wall, mono = [0], SystemClock.wall_ms, SystemClock.mono_ms
+    monkeypatch.setattr(session, "Vault", partial(Vault, cost=Cost(memory_kib=64, passes=1, lanes=1)))
+    monkeypatch.setattr(SystemClock, "wall_ms", lambda self: wall(self) + ahead[0])
+    monkeypatch.setattr(SystemClock, "mono_ms", lambda self: mono(self) + ahead[0])
+    with running_server(tmp_path / "server") as server:
+
+        def pass_time(hours: int) -> None:
+            ahead[0] += hours * HOUR_MS
+            server.clock.ahead += hours * HOUR_MS
+
+        yield Scene(tmp_path, server, province, pass_time)
+
+
+@pytest.fixture
+def leased(scene: Scene) -> Scene:
+    scene.trust()
+    scene.enrol()
+    return scene
+
+
+def test_the_first_round_binds_the_keys_to_a_lease(leased: Scene) -> None:
+    assert leased.lease()["term_ms"] == 72 * HOUR_MS
+    assert "lease" in json.loads((leased.home / "keys.json").read_bytes())
+    assert "71 more hours (of 72)" in leased.said("device")
+
+
+def test_where_nobody_could_recover_the_keys_they_stay_with_the_pin_alone(scene: Scene) -> None:
+    scene.enrol()
+    assert scene.lease() is None and "lease" not in json.loads((scene.home / "keys.json").read_bytes())
+    assert "the PIN alone" in scene.said("device")
+
+
+def test_each_round_renews_and_status_warns_when_a_third_is_left(leased: Scene) -> None:
+    leased.go(50)
+    assert "Find a network soon" in leased.said("status")
+    leased.said("sync")
+    assert "Find a network soon" not in leased.said("status")
+    assert leased.lease()["left_ms"] > 71 * HOUR_MS
+
+
+def test_after_its_end_the_server_lends_it_again_to_whoever_knows_the_pin(leased: Scene) -> None:
+    leased.go(73)
+    leased.said("unlock")
+    assert leased.lease()["left_ms"] > 71 * HOUR_MS
+
+
+def test_after_its_end_no_pin_opens_it_without_a_network(leased: Scene) -> None:
+    leased.unplug()
+    leased.said("status")
+    leased.go(73)
+    assert "lease" in leased.refused("status")
+    assert not (leased.home / "lease.json").exists()
+
+
+def test_a_wrong_pin_after_its_end_is_counted_by_the_server(leased: Scene) -> None:
+    leased.go(73)
+    assert "PIN" in leased.refused("unlock", pin="975310")
+    with leased.server.instance.database.read() as conn:
+        assert leases.lent_to(conn, leased.device).failures == 1
+    leased.said("unlock")
+
+
+def test_a_revoked_tablet_is_not_opened_any_more_once_its_lease_has_run_out(leased: Scene) -> None:
+    done = leased.at_the_server("devices", "revoke", leased.device, "--reason", "lost")
+    assert done.exit_code == 0, done.output
+    leased.said("status")  # the page on security says so: until then the PIN still opens it
+    leased.go(73)
+    assert "revoked" in leased.refused("unlock")
+
+
+def test_a_team_s_tablet_has_a_day_and_goes_on_capturing_after_it(scene: Scene, tmp_path: Path) -> None:
+    scene.trust()
+    scene.enrol("team")
+    scene.said("status")
+    assert scene.lease()["term_ms"] == 24 * HOUR_MS
+    scene.unplug()
+    scene.go(25)
+    scene.refused("status")
+    (tmp_path / "MOV_1.mp4").write_bytes(b"\x00\x00\x00\x18ftypisom" + bytes(5000))
+    scene.said("covert", "add", str(tmp_path / "MOV_1.mp4"))
+
+
+# ---- a forgotten PIN ---------------------------------------------------------------------------------------
+
+
+def recover(scene: Scene, code: str = "") -> Result:
+    """Ask on the tablet and answer on the station, by the code that was read out or another one."""
+    told = scene.said("recover", "ask", str(scene.folder / "ask"))
+    found = re.search(r"((?:[0-9a-f]{4} ){7}[0-9a-f]{4})", told)
+    assert found is not None, told
+    files = [str(scene.folder / name) for name in ("ask", "answer")]
+    words = ["trust", "recover", *files, "--identity", str(scene.secret), "--passphrase", "p"]
+    return scene.at_the_server(*words, "--code", code or found[1])
+
+
+def test_the_province_gives_a_tablet_back_to_somebody_who_forgot_the_pin(leased: Scene) -> None:
+    before = leased.said("status")
+    leased.go(100)
+    assert recover(leased).exit_code == 0
+    leased.said("recover", "finish", str(leased.folder / "answer"), pin=NEW)
+    assert leased.said("status", pin=NEW) == before
+    leased.refused("status")
+    leased.said("sync", pin=NEW)
+    assert "lease" in json.loads((leased.home / "keys.json").read_bytes())
+
+
+def test_an_answer_is_only_given_to_the_code_of_the_request(leased: Scene) -> None:
+    done = recover(leased, code="0000 " * 8)
+    assert done.exit_code == 1 and not (leased.folder / "answer").exists()
+
+
+def test_an_answer_to_an_earlier_request_opens_nothing(leased: Scene) -> None:
+    assert recover(leased).exit_code == 0
+    leased.said("recover", "ask", str(leased.folder / "later"))
+    leased.refused("recover", "finish", str(leased.folder / "answer"), pin=NEW)
+    leased.said("status")
+
+
+def test_somebody_else_s_secret_answers_nothing(leased: Scene) -> None:
+    leased.secret = leased.province.foreign
+    assert recover(leased).exit_code == 1
+
+
+@pytest.mark.parametrize("name", ["ask", "finish"])
+def test_a_tablet_that_never_had_a_lease_says_that_there_is_no_way_back(scene: Scene, name: str) -> None:
+    scene.enrol()
+    scene.refused("recover", name, str(scene.folder / "file"))
