@@ -50,8 +50,10 @@ class Writer:
     def add(self, name: str, content: BinaryIO | bytes, size: int | None = None) -> None:
         """One member; `size` in bytes must be given for a stream.
 
-        :raises ValueError: a name that is not allowed or was used before, or a stream of another length
+        :raises ValueError: a name that is not allowed or was used before, a stream of another length, or too many
         """
+        if len(self._members) == MOST_MEMBERS:
+            raise ValueError(f"an archive has at most {MOST_MEMBERS} members")
         if not _NAME.match(name) or name in self._names or len(name) > 200:
             raise ValueError(f"not the name of a member: {name}")
         expected = len(content) if isinstance(content, bytes) else size

@@ -50,6 +50,9 @@ ENDS = (
 
 Progress = Callable[[str, int], None]
 
+_LINK = {"hash", "n", "shown", "sig"}
+_PLACE = {"leaf", "log", "status"}
+
 
 class Finding(NamedTuple):
     """One check: its code, what it asks, its outcome, and what was found and where."""
@@ -77,7 +80,7 @@ class Verdict(NamedTuple):
 
 
 class Link(NamedTuple):
-    """A link of a replica's chain; `content` where the change itself is shown."""
+    """A link of a replica's chain. Of a change that is not shown, only what the chain needs: no content, no place."""
 
     replica: str
     n: int
@@ -139,12 +142,14 @@ class Examination:
 
     def _link(self, replica: str, line: Mapping[str, Any], shown: Iterator[bytes], name: str) -> Link:
         try:
-            content = next(shown) if line["shown"] else None
+            content = next(shown) if line["shown"] is True else None
             digest, signature = bytes.fromhex(line["hash"]), raw(line["sig"], name)
-            link = Link(replica, line["n"], digest, signature, line["status"], line["leaf"], line["log"], content)
+            status, leaf, log = (line["status"], line["leaf"], line["log"]) if content is not None else ("", -1, "")
+            link = Link(replica, line["n"], digest, signature, status, leaf, log, content)
         except (KeyError, TypeError, ValueError, StopIteration) as error:
             raise broken(name) from error
-        if type(link.n) is not int or type(link.leaf) is not int or len(digest) != 32 or type(link.log) is not str:
+        whole = line.keys() == (_LINK if content is None else _LINK | _PLACE) and digest.hex() == line["hash"]
+        if not whole or len(digest) != 32 or [type(one) for one in link[1:2] + link[4:7]] != [int, str, int, str]:
             raise broken(name)
         return link
 
@@ -343,7 +348,7 @@ def _canonical(case: Examination) -> Label:
 
 def _signatures(case: Examination) -> Label:
     heads, count = _heads(case), 0
-    for link, _ in case.changes:
+    for link in (link for links in case.links.values() for link in links):
         key = case.devices.get(link.replica)
         if key is None:
             raise Failed(f"不知道 {link.replica} 的设备公钥", f"the key of the device of {link.replica} is not known")
@@ -454,6 +459,9 @@ def _originals(case: Examination) -> Label:
         done += found.size
         case.progress("V09", done)
     missing = sorted(digest for digest in said if digest not in there)
+    lost = [digest for digest in missing if digest not in case.bundle.manifest.withheld]
+    if lost:
+        raise Failed(f"原件 {lost[0][:12]} 不见了", f"the original {lost[0][:12]} is gone")
     if missing:
         count = len(missing)
         raise NotChecked(

@@ -219,22 +219,16 @@ def _chains(conn: Connection, draft: Draft, pairs: list[tuple[Linked, Change]]) 
     for replica, numbers in by_replica.items():
         links = journal.chain_of(conn, replica, min(numbers), max(numbers))
         found[replica] = links
-        lines = [
-            {
-                "hash": bytes(one.hash).hex(),
-                "leaf": one.leaf,
-                "log": one.log,
-                "n": one.n,
-                "shown": (replica, one.n) in shown,
-                "sig": base64(bytes(one.signature)),
-                "status": one.status,
-            }
-            for one in links
-        ]
-        draft.texts[f"chains/{replica}.ndjson"] = joined(lines)
+        draft.texts[f"chains/{replica}.ndjson"] = joined([_line(one, (replica, one.n) in shown) for one in links])
         contents = [shown[replica, one.n].content for one in links if (replica, one.n) in shown]
         draft.texts[f"changes/{replica}.ndjson"] = b"".join(content + b"\n" for content in contents)
     return found
+
+
+def _line(one: Linked, shown: bool) -> dict[str, Any]:
+    """A link as written. Of a change that is not shown, nothing but what the chain needs to hold together."""
+    link = {"hash": bytes(one.hash).hex(), "n": one.n, "shown": shown, "sig": base64(bytes(one.signature))}
+    return link | ({"leaf": one.leaf, "log": one.log, "status": one.status} if shown else {})
 
 
 def _log(
@@ -267,7 +261,8 @@ def _log(
 def _with_origins(house: Instance, content: bytes) -> bytes:
     """The links with the origin of their log in place of the compartment's name, as everything in a bundle names it."""
     lines = [orjson.loads(line) for line in content.splitlines()]
-    return joined([line | {"log": house.keys.voice(line["log"]).origin} for line in lines])
+    named = ({"log": house.keys.voice(line["log"]).origin} if line["shown"] else {} for line in lines)
+    return joined([line | more for line, more in zip(lines, named, strict=True)])
 
 
 def _people(conn: Connection, draft: Draft, links: dict[str, list[Linked]], pairs: list[tuple[Linked, Change]]) -> None:
