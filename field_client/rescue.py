@@ -94,9 +94,11 @@ def _parcels(salvage: Salvage, files: EncryptedFiles) -> list[Parcel]:
     records: dict[str, list[str]] = {}
     for record, sha256 in salvage.all("uses", "SELECT record, sha256 FROM uses ORDER BY record"):
         records.setdefault(sha256, []).append(record)
-    known = {row[0]: row for row in salvage.rows("blobs", _BLOB)}
+    gone = {sha256 for (sha256,) in salvage.all("removals", "SELECT sha256 FROM removals")}  # the server holds them
+    here = set(files.list())
+    known = {row[0]: row for row in salvage.rows("blobs", _BLOB) if row[0] in here or row[0] not in gone}
     found = [Parcel._make([*row, tuple(records.get(sha256, ()))]) for sha256, row in known.items()]
-    left = sorted(set(files.list()) - known.keys())
+    left = sorted(here - known.keys())
     return found + [Parcel(sha256, _mime(files, sha256), "original", "", ()) for sha256 in left]
 
 

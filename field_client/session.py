@@ -249,9 +249,9 @@ def command(name: str, *, label: Label, example: str) -> Callable[[Any], TabletC
     return click.command(name, cls=TabletCommand, label=label, example=example)
 
 
-def group(name: str, *, label: Label, example: str) -> Callable[[Any], TabletGroup]:
+def group(name: str, *, label: Label, example: str, **settings: Any) -> Callable[[Any], TabletGroup]:
     """`click.group` with a label and an example."""
-    return click.group(name, cls=TabletGroup, label=label, example=example)
+    return click.group(name, cls=TabletGroup, label=label, example=example, **settings)
 
 
 def option(*names: str, label: Label, **settings: Any) -> Callable[[Any], Any]:

@@ -28,6 +28,7 @@ from field_client.ledger import Ledger
 from field_client.likeness import Shelf
 from field_client.outbox import Own
 from field_client.platform import BlobFiles, Line, Platform, database
+from field_client.removals import Removals
 from field_client.store import Store
 from schemas import registry as kinds
 from schemas.base import DELETED, Invalid, RecordSchema
@@ -128,6 +129,7 @@ class Tablet:
             # Now and not at the first photo: the description of a table that is made late lies at the end of the file,
             # and a file that lost its end would then give nothing (`platform/salvage.py`).
             Shelf(made)
+            Removals(made)
         finally:
             made.close()
         database.publish(scratch, home / DATABASE)

@@ -109,6 +109,10 @@ class Uploads:
         self.database.run("UPDATE blobs SET held = 0, proven = 0, upload = ''")
         self.database.run("DELETE FROM parts")
 
+    def unhold(self, sha256: str) -> None:
+        """Offer one again: the server said that it does not have it."""
+        self.database.run("UPDATE blobs SET held = 0, proven = 0, upload = '' WHERE sha256 = ?", (sha256,))
+
     def prove(self, digests: Collection[str]) -> None:
         self.database.run_many("UPDATE blobs SET proven = 1 WHERE sha256 = ?", [(one,) for one in digests])
 

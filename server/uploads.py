@@ -56,7 +56,8 @@ def announce(depot: Depot, device: str, scope: Scope, claim: Mapping[str, Any], 
         mine = known is not None and known.completed is not None
         if mine or blobs.visible(conn, sha256, *scope):
             held, holding = blobs.get(conn, sha256), blobs.holding(conn, sha256, depot.log)
-            if held is not None and holding is not None:
+            # A tablet may remove its copy on this word, so the disk is looked at; what is gone is sent again.
+            if held is not None and holding is not None and depot.files.has(sha256, held.size):
                 if not mine:
                     _vouch(depot, device, held, now)
                 return {"held": True, "receipt": receipt(depot, conn, holding, now)}

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
 from pathlib import Path
 
 import click
 
 from custody import codes
-from field_client import derivatives
+from field_client import derivatives, tidying
 from field_client.commands.printing import brief, print_record
 from field_client.platform.files import replace_file
 from field_client.session import Session, command, group, in_session, option, short
@@ -117,8 +116,7 @@ def copy(session: Session, evidence: str, file: Path) -> None:
     made = derivatives.watermark_of(tablet, original)
     if made is None:
         raise NotFound(what=Label(f"证据 {short(original)} 的水印副本", f"a watermarked copy of {short(original)}"))
-    with closing(tablet.files.open(str(tablet.values(made)["sha256"]))) as content:
-        replace_file(file.absolute(), content.read())
+    replace_file(file.absolute(), tidying.content(tablet, str(tablet.values(made)["sha256"])))
     session.terminal.say(Label(f"已存为 {file}", f"Saved as {file}"), fg="green")
 
 

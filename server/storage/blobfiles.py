@@ -101,6 +101,13 @@ class BlobFiles:
             raise NotFound(what=sha256[:64])
         return self.blobs / sha256[:2] / sha256[2:4] / sha256
 
+    def has(self, sha256: str, size: int) -> bool:
+        """Whether a file of this size is there; its bytes are not read."""
+        try:
+            return self.path(sha256).stat().st_size == size
+        except FileNotFoundError:
+            return False
+
     def put(self, sha256: str, stream: IO[bytes]) -> int:
         """Store a blob from one stream; returns its size. Raises DigestMismatch (nothing is kept) or DiskFull."""
         target = self.path(sha256)
