@@ -108,7 +108,7 @@ def capture(
                 stage=stage,
                 saved=saved,
             )
-    kind = _holder(tablet, record)
+    kind, name = _holder(tablet, record), media.called(name)
     if tablet.platform.pictures is not None:
         tablet.platform.pictures.warm()  # its process starts while the bytes are written
     files = cast(CaptureFiles, tablet.files)

@@ -310,7 +310,7 @@ class Sealer:
             "content": made.sha256,
             "plain": made.plain._asdict(),
             "mime": about.mime or media.identify(source.head),
-            "name": about.name,
+            "name": media.called(about.name),
             "note": about.note,
             "place": dict(about.place) if about.place else None,
             "audit": about.audit,

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
-from custody.media import HEAD_BYTES, identify
+from custody.media import HEAD_BYTES, called, identify
 from field_client import derivatives
 from field_client.derivatives import CaptureFiles
 from field_client.moments import CHINA, moment
@@ -218,7 +218,7 @@ def sign(
             with open(image, "rb") as stream:
                 mime = identify(stream.read(HEAD_BYTES))
                 stream.seek(0)
-                stored = cast(CaptureFiles, tablet.files).add(cast(BinaryIO, stream), image.name)
+                stored = cast(CaptureFiles, tablet.files).add(cast(BinaryIO, stream), called(image.name))
         except OSError as error:
             raise Refused(detail=Label(f"打不开文件 {image}", f"the file {image} cannot be opened")) from error
     with tablet.store.writing():  # a wrong PIN leaves nothing behind
@@ -234,7 +234,7 @@ def sign(
             value |= {"sha256": stored.sha256, "size": stored.size, "mime": mime}
         tablet.write(KIND, inspection, {f"signatures/{tablet.store.clock.new_id()}": value})
         if stored is not None and image is not None:
-            tablet.attach(inspection, stored.sha256, stored.size, mime, "original", image.name)
+            tablet.attach(inspection, stored.sha256, stored.size, mime, "original", called(image.name))
     return content
 
 

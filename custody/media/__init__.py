@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from custody.media import boxes, stills
 from custody.media.claims import Metadata, Position
-from custody.media.reading import Damaged, Pieces
+from custody.media.reading import Damaged, Pieces, text
 
 HEAD_BYTES = 64
 """How many of its first bytes tell what a file is."""
@@ -77,6 +77,12 @@ def metadata(stream: BinaryIO, mime: str) -> Metadata:
         return Metadata()
 
 
+def called(name: str) -> str:
+    """A file's name as it can be written down: on a disk it may hold any bytes, which Python shows as lone surrogates."""
+    return text(name)
+
+
 __all__ = [
-    "FILMS", "HEAD_BYTES", "Metadata", "PDF", "PICTURES", "Position", "UNKNOWN", "examine", "identify", "metadata",
+    "FILMS", "HEAD_BYTES", "Metadata", "PDF", "PICTURES", "Position", "UNKNOWN", "called", "examine", "identify",
+    "metadata",
 ]  # fmt: skip

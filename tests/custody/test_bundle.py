@@ -221,12 +221,6 @@ def test_the_single_file_holds_every_module_that_it_needs() -> None:
                 )
 
 
-def test_no_check_vanishes_when_python_optimises() -> None:
-    for name in single.MODULES:
-        asserts = [node for node in ast.walk(ast.parse(single._text(name))) if isinstance(node, ast.Assert)]
-        assert asserts == [], name
-
-
 def stand_in() -> Any:
     """The stand-in for orjson out of the single file."""
     scope: dict[str, Any] = {"__name__": "front"}

@@ -170,32 +170,8 @@ def test_no_bytes_at_all_are_broken(mime: str) -> None:
         previews(b"", mime)
 
 
-@pytest.mark.parametrize(("width", "height"), [(10_000, 6_000), (9_400, 9_400), (14_200, 14_200), (20_000, 20_000)])
-def test_more_than_fifty_million_pixels_are_refused_before_decoding(width: int, height: int) -> None:
-    bomb = hollow_png(width, height)
-    assert len(bomb) < 100_000
-    started = time.monotonic()
-    with pytest.raises(BrokenFile, match="50 million"):
-        previews(bomb)
-    assert time.monotonic() - started < 5
-
-
 def test_a_photo_of_forty_eight_megapixels_is_no_bomb() -> None:
     assert thumbnail(hollow_png(8000, 6000)).size == (320, 240)
-
-
-def test_a_photo_with_a_web_page_behind_it_gives_a_picture_without_it() -> None:
-    content = jpeg(400, 300) + b"<html><script>alert(1)</script></html>"
-    assert all(b"<script>" not in one for one in previews(content).files.values())
-
-
-@pytest.mark.parametrize("mime", sorted(PICTURES))
-def test_only_the_format_that_a_file_claims_is_tried(mime: str) -> None:
-    postscript = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n"
-    gif = encoded(scene(8, 8).convert("P"), "GIF")
-    for content in (postscript, gif, encoded(scene(8, 8), "BMP")):
-        with pytest.raises(BrokenFile):
-            previews(content, mime)
 
 
 @pytest.mark.parametrize("mime", ["application/postscript", "image/gif", "text/html", "application/octet-stream"])

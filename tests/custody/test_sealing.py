@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from custody import sealing
-from custody.digests import CHUNK, Digests, digests_of
+from custody.digests import Digests, digests_of
 from custody.sealing import (
     Sealed,
     check_commitment,
@@ -224,24 +224,6 @@ def test_a_disk_that_fails_while_opening_is_no_broken_seal(tmp_path: Path) -> No
     with pytest.raises(OSError, match="gone"):
         open_sealed(Breaking(b"age", OSError(5, "gone")), secret, tmp_path / "out", sealed=None, plain=None)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_cut_stream_delivers_nothing_though_age_had_decrypted_most_of_it(tmp_path: Path) -> None:
-    content = bytes(4 * CHUNK)
-    made, out = sealed_bytes(content)
-    secret = open_key(made.key_file, PROVINCE.secret)
-    cut = out[: 3 * CHUNK]
-    plain = io.BytesIO()
-    with pytest.raises(OSError):
-        pyrage.decrypt_io(io.BytesIO(cut), plain, [_identity(secret)])
-    assert len(plain.getvalue()) > 2 * CHUNK  # this is the trap
-    target = tmp_path / "video.mp4"
-    target.write_bytes(b"an older one")
-    for sealed in (made[:2], None):
-        with pytest.raises(BrokenSeal):
-            open_sealed(io.BytesIO(cut), secret, target, sealed=sealed, plain=None)
-    assert [one.name for one in tmp_path.iterdir()] == ["video.mp4"]
-    assert target.read_bytes() == b"an older one"
 
 
 def test_content_that_is_not_what_the_meta_promised_is_refused(tmp_path: Path) -> None:

@@ -106,6 +106,13 @@ def test_no_key_on_the_tablet_opens_what_it_sealed_and_the_province_s_does(team:
     assert plain == digests_of(io.BytesIO(FILM)) and meta.meta["mime"] == "video/mp4"
 
 
+def test_a_film_with_a_hostile_name_is_sealed_like_any_other(team: Team, tmp_path: Path) -> None:
+    hostile = os.fsdecode(b"MOV_\xff\xed\xa0\x80.mp4")
+    box(team).sealer().file(film(tmp_path), About("", "二楼教室", hostile))
+    (entry,) = box(team).waiting()
+    assert sealing.open_meta(entry.meta, team.province.secret).meta["name"] == "MOV_.mp4"
+
+
 def _as_identity(raw: bytes) -> str:
     """32 bytes as an age identity, as a thief would try them."""
     alphabet = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"

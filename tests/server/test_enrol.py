@@ -41,13 +41,6 @@ def test_a_code_makes_a_tablet_a_device_of_its_person(server: TestServer) -> Non
     assert told["epoch"] == server.instance.epoch
 
 
-def test_a_code_works_once(server: TestServer) -> None:
-    code = server.code(server.person())
-    assert enrol(server, code).status_code == 200
-    second = enrol(server, code)
-    assert (second.status_code, code_of(second)) == (410, "enrolment-code-not-valid")
-
-
 def test_the_same_tablet_may_ask_again_and_is_told_the_same(server: TestServer) -> None:
     code, key = server.code(server.person()), Ed25519PrivateKey.generate()
     assert enrol(server, code, key).json()["device"] == enrol(server, code, key).json()["device"]
@@ -181,14 +174,6 @@ def test_people_are_found_by_name_or_id(server: TestServer) -> None:
 
 
 # --- Nonces -------------------------------------------------------------------------------------------------------
-
-
-def test_a_nonce_is_fresh_once_for_all_processes(tmp_path_factory: pytest.TempPathFactory) -> None:
-    file = tmp_path_factory.mktemp("nonces") / "nonces.db"
-    one, other = Nonces(file, 1000), Nonces(file, 1000)
-    assert one.fresh("d", "ab", 0)
-    assert not other.fresh("d", "ab", 0)
-    assert other.fresh("e", "ab", 0)
 
 
 def test_a_damaged_file_of_nonces_is_begun_again(tmp_path_factory: pytest.TempPathFactory) -> None:
