@@ -1,6 +1,7 @@
 # Everything starts here: `make help`.
 PYTHON  = .venv/bin/python
 STAMP   = .venv/.ready
+BROWSER = .venv/.browser
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve test check bench clean
@@ -12,22 +13,26 @@ $(STAMP): setup.cfg constraints.txt tools/setup.sh
 	@sh tools/setup.sh
 	@touch $(STAMP)
 
+$(BROWSER): $(STAMP) tools/browser.sh
+	@sh tools/browser.sh
+	@touch $(BROWSER)
+
 demo: $(STAMP)  ## the whole story: two tablets, cut links, a conflict, nothing lost; then sealed evidence, forgeries, a recycled photo
 	@$(PYTHON) -m demo
 
 serve: $(STAMP)  ## a filled server left running, with tablets to play with
 	@$(PYTHON) -m demo.serve
 
-test: $(STAMP)  ## all tests
+test: $(STAMP) $(BROWSER)  ## all tests
 	@$(PYTHON) -m pytest $(ARGS)
 
 check: $(STAMP)  ## import contracts, ruff, mypy
 	@.venv/bin/lint-imports --config setup.cfg
 	@.venv/bin/ruff check .
-	@$(PYTHON) -m mypy schemas sync custody server field_client
+	@$(PYTHON) -m mypy schemas sync custody screens server field_client
 
 bench: $(STAMP)  ## speed as ratios to the floor, in one run
 	@$(PYTHON) -m benchmarks $(ARGS)
 
 clean:  ## remove what the other commands made, the virtual environment included
-	@rm -rf .venv .demo .serve .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+	@rm -rf .venv .demo .serve .bench .screens .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info

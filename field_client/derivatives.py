@@ -25,9 +25,9 @@ from field_client.chores import What
 from field_client.moments import CHINA, moment
 from field_client.platform import BlobFiles
 from field_client.platform.files import Stored
-from field_client.showing import PLACED_BY
 from field_client.tablet import Tablet
 from schemas.labels import Label
+from schemas.words import PLACED_BY
 from sync.core.errors import BrokenFile, NotFound
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from field_client.platform.clock import SystemClock
 from field_client.platform.files import telling_disk_full
 from field_client.rescue import pack, unpack
 from field_client.session import Session, command, in_session, option
-from field_client.showing import size
 from schemas.labels import Label
+from schemas.words import size
 from sync import courier
 from sync.core.errors import Refused
 

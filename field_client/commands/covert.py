@@ -16,8 +16,8 @@ from field_client.dropbox import About, DropBox, Sealer
 from field_client.platform.clock import SystemClock
 from field_client.platform.pipes import Pipe
 from field_client.session import Session, command, group, in_session, option, short
-from field_client.showing import size
 from schemas.labels import Label
+from schemas.words import size
 from sync.core.errors import DeviceRevoked, LeaseExpired, Locked, Refused
 
 STREAM = "-"

@@ -12,9 +12,10 @@ from field_client import derivatives, tidying
 from field_client.commands.printing import brief, print_record
 from field_client.platform.files import replace_file
 from field_client.session import Session, command, group, in_session, option, short
-from field_client.showing import cells, size, value_of
+from field_client.showing import cells
 from schemas.kinds.evidence import REPEAT_REASONS, Evidence
 from schemas.labels import Label
+from schemas.words import size, value_of
 from sync.core.errors import NotFound
 from sync.core.fold import State, values_of
 

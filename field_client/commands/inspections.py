@@ -20,12 +20,13 @@ from field_client.grading import grade
 from field_client.officers import OfficerKeys
 from field_client.printout import page
 from field_client.session import Session, command, group, in_session, option, short
-from field_client.showing import cells, size, value_of
+from field_client.showing import cells
 from schemas.fields import Flag, Integer, RecordField, Text
 from schemas.forms import FormGroup, FormItem
 from schemas.kinds.evidence import REPEAT_REASONS, SOURCES
 from schemas.kinds.inspection import MODES, Inspection
 from schemas.labels import Label
+from schemas.words import size, value_of
 from sync.core.errors import InvalidField, Malformed, Problem, Refused
 from sync.core.fold import State
 from sync.core.grade import GRADES

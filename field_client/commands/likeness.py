@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from field_client.session import Session, short
-from field_client.showing import value_of
 from schemas.kinds.evidence import REPEAT_REASONS, Evidence
 from schemas.labels import Label
+from schemas.words import value_of
 
 if TYPE_CHECKING:
     from field_client.likeness import Similar

@@ -10,10 +10,11 @@ import click
 from field_client.commands.inspections import JSON
 from field_client.officers import OfficerKeys, in_groups
 from field_client.session import Session, command, group, in_session, option, short
-from field_client.showing import cells, same
+from field_client.showing import cells
 from schemas.kinds.officer import Officer
 from schemas.kinds.officer_key import OfficerKey
 from schemas.labels import Label
+from schemas.words import same
 from sync.core.errors import NotFound, Refused
 from sync.core.fold import values_of
 

@@ -6,10 +6,11 @@ import json
 from typing import Any
 
 from field_client.session import Session, short
-from field_client.showing import lines_of, same
+from field_client.showing import lines_of
 from field_client.tablet import Tablet
 from schemas.base import DELETED
 from schemas.labels import Label
+from schemas.words import same
 from sync.core.fold import State, contested, deleted, values_of
 
 

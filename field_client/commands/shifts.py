@@ -8,8 +8,8 @@ from field_client import shifts
 from field_client.commands.inspections import JSON
 from field_client.session import Session, command, group, in_session, option, short
 from field_client.shifts import Standing
-from field_client.showing import NO, YES, moment_in_words, same
 from schemas.labels import Label
+from schemas.words import NO, YES, moment_in_words, same
 
 
 @group("shift", label=Label("班次", "Shifts"), example="patrolbook shift open")

@@ -13,9 +13,9 @@ from field_client import retention, tidying
 from field_client.removals import Removals, What
 from field_client.retention import TERMS, Line
 from field_client.session import Session, command, group, in_session, option
-from field_client.showing import local, size
 from field_client.tablet import DATABASE
 from schemas.labels import Label
+from schemas.words import local, size
 from sync.core.errors import NotFound
 
 JSON = Label("输出 JSON", "print JSON")

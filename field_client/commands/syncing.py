@@ -17,11 +17,12 @@ from field_client.agent import Agent
 from field_client.capture import strays
 from field_client.ledger import Ledger, RecordLine
 from field_client.session import Session, command, in_session, option, short
-from field_client.showing import author, label_of, lasting, same, size, title_of, value_of
+from field_client.showing import author, lasting, title_of
 from field_client.tablet import GOALS, Tablet, Until
 from field_client.terminal import complain
 from field_client.uploads import Blob
 from schemas.labels import Label
+from schemas.words import label_of, same, size, value_of
 from sync.core.errors import Problem, Unavailable
 from sync.core.fold import Conflict
 from sync.replicator import Progress, RoundReport

@@ -523,7 +523,7 @@ def test_every_problem_has_words_and_a_next_step_in_both_languages(kind: type[Pr
 
 
 def test_every_field_of_every_kind_can_be_shown() -> None:
-    from field_client.showing import label_of
+    from schemas.words import label_of
 
     for schema in shipped():
         for name in schema.fields_by_name():

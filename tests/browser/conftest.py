@@ -1,0 +1,108 @@
+"""A real Chromium for tests of pages: the sizes that people have, screenshots kept under `.screens/`, and axe."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+CHROMIUM = os.environ.get("PATROLBOOK_CHROMIUM", "/usr/bin/chromium")
+SHOTS = Path(__file__).parents[2] / ".screens"
+SERIOUS = ("serious", "critical")
+
+
+class Size(NamedTuple):
+    width: int
+    height: int
+    touch: bool = False
+
+
+TABLET, UPRIGHT = Size(1280, 800, touch=True), Size(800, 1280, touch=True)
+DESK, WIDE = Size(1440, 900), Size(2560, 1440)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """The browser, started once for all tests of a process."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--lang=zh-CN", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+        )
+        yield browser
+        browser.close()
+
+
+Opener = Callable[..., Page]
+
+
+@pytest.fixture
+def open_page(chromium: Browser) -> Iterator[Opener]:
+    """Opens a page of a size in a context of its own. A script that fails or is refused,
+    and an answer that a server failed to give, fail the test."""
+    contexts: list[BrowserContext] = []
+    wrong: list[str] = []
+
+    def opened(size: Size = DESK, **settings: Any) -> Page:
+        context = chromium.new_context(
+            viewport={"width": size.width, "height": size.height},
+            has_touch=size.touch,
+            locale="zh-CN",
+            timezone_id="Asia/Shanghai",
+            **settings,
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("response", lambda one: wrong.append(f"{one.status} {one.url}") if one.status >= 500 else None)
+        page.on("console", lambda said: wrong.append(said.text) if "Content Security Policy" in said.text else None)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not wrong, f"the page failed: {wrong}"
+
+
+def shot(page: Page, name: str, *, whole: bool = True) -> Path:
+    """Keep a picture of the page under `.screens/`, to be looked at."""
+    SHOTS.mkdir(exist_ok=True)
+    size = page.viewport_size or {"width": 0, "height": 0}
+    file = SHOTS / f"{re.sub(r'[^A-Za-z0-9-]+', '-', name)}-{size['width']}x{size['height']}.png"
+    page.screenshot(path=file, full_page=whole)
+    return file
+
+
+def faults(page: Page) -> list[str]:
+    """What axe finds serious on the page: contrast, names, roles, structure."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{one['id']}: {one['help']} ({', '.join(str(node['target']) for node in one['nodes'][:3])})"
+        for one in found
+        if one["impact"] in SERIOUS
+    ]
+
+
+def overflow(page: Page) -> int:
+    """Pixels by which the page is wider than its window: 0 where nothing is cut off or has to be scrolled sideways."""
+    return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+
+def small_targets(page: Page, least: int = 44) -> list[str]:
+    """Controls on a touch screen whose place to tap is smaller than `least` pixels either way."""
+    return list(
+        page.evaluate(
+            """least => [...document.querySelectorAll("a[href], button, select, input:not([type=hidden]), label.choice, summary")]
+                .filter(one => one.offsetParent !== null && !one.closest(".skip, .sr") && !one.matches(".choice input, p a, dd a"))
+                .map(one => [one, (one.closest("label") || one).getBoundingClientRect()])
+                .filter(([_, box]) => box.width > 1 && (box.width < least - .5 || box.height < least - .5))
+                .map(([one, box]) => `${one.tagName} ${(one.textContent || one.name || "").trim().slice(0, 30)} ${box.width | 0}x${box.height | 0}`)""",
+            least,
+        )
+    )
