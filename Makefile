@@ -4,7 +4,7 @@ STAMP   = .venv/.ready
 BROWSER = .venv/.browser
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check bench clean
+.PHONY: help demo serve test check bench fuzz clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -34,5 +34,10 @@ check: $(STAMP)  ## import contracts, ruff, mypy
 bench: $(STAMP)  ## speed as ratios to the floor, in one run
 	@$(PYTHON) -m benchmarks $(ARGS)
 
+fuzz: $(STAMP)  ## inputs that strangers might send, by the million, to every parser; more with ARGS="--seconds 300"
+	@$(PYTHON) -c 'import atheris' 2>/dev/null || $(PYTHON) -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[fuzz]' || echo "fuzz: atheris cannot be installed here; without it"
+	@$(PYTHON) -m tests.fuzz $(ARGS)
+
 clean:  ## remove what the other commands made, the virtual environment included
-	@rm -rf .venv .demo .serve .bench .screens .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+	@rm -rf .venv .demo .serve .bench .screens .fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info

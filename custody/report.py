@@ -187,10 +187,8 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         inner = get_args(hint)[0]
         if type(value) is not list:
             raise InvalidField(field=where, detail="is a list")
-        return tuple(
-            one if inner is str and type(one) is str else _row(inner, one, f"{where}[{at}]")
-            for at, one in enumerate(value)
-        )
+        read = _value if inner is str else _row
+        return tuple(read(inner, one, f"{where}[{at}]") for at, one in enumerate(value))
     if get_origin(hint) is Literal:
         allowed: tuple[Any, ...] = get_args(hint)
         fits = value in allowed
