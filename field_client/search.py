@@ -15,13 +15,13 @@ program that writes to the store can forget it. `Search.catch_up` works the note
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from field_client.store import Store
 from schemas.base import RecordSchema
 from schemas.kinds.institution import Institution
+from schemas.letters import START, letters_of, terms_of, tokens_of
 from sync.core.errors import NotFound
 from sync.core.fold import deleted, values_of
 
@@ -29,9 +29,6 @@ AT_ONCE = 200
 """Records indexed in one transaction: about 80 ms, short enough for whoever waits to write an answer."""
 MOST_READINGS = 8
 MOST_SPLITS = 16
-LONGEST_QUERY = 64
-
-START = "start"  # a token that no character and no syllable equals; before the beginning of every text in the index
 
 ALSO_READ = {
     "乐": ("le", "yue"), "仇": ("chou", "qiu"), "单": ("dan", "shan"), "区": ("qu", "ou"), "曾": ("ceng", "zeng"),
@@ -41,7 +38,6 @@ ALSO_READ = {
 }  # fmt: skip
 """Characters whose second reading is alive in names of people, places and schools; a dictionary picks only one."""
 
-_RUN = re.compile("[a-z0-9]+|[^a-z0-9]")
 _HAN = re.compile("([\u3400-\u9fff\U00020000-\U000323af]+)")
 
 # No INSERT OR IGNORE in a trigger: where the statement that fires it says ON CONFLICT itself, that counts instead, and a
@@ -196,32 +192,6 @@ class Search:
 
 
 # --- what was typed --------------------------------------------------------------------------------------------------
-
-
-def letters_of(text: str) -> list[str]:
-    """The characters that count, one by one: full width and half width, upper and lower case are the same."""
-    return [sign for sign in unicodedata.normalize("NFKC", text).casefold() if sign.isalnum()]
-
-
-def terms_of(text: str) -> list[list[str]]:
-    """The pieces of a query, each as its letters; a query is cut at 64 characters."""
-    words = unicodedata.normalize("NFKC", text)[:LONGEST_QUERY].split()
-    return [letters for word in words if (letters := letters_of(word))]
-
-
-def tokens_of(letters: Sequence[str], typing: bool = False) -> list[str]:
-    """The index tokens of a text: characters one by one, ASCII in overlapping pairs: `路432号` → 路 43 32 2 号.
-
-    A lone letter or digit is in nearly every record, a pair in few: a phrase of pairs is found ten times as fast. While
-    somebody is `typing`, what follows the last sign is not known, so that sign only ends a pair: `路432` → 路 43 32.
-    """
-    tokens: list[str] = []
-    runs = _RUN.findall("".join(letters))
-    for place, run in enumerate(runs):
-        tokens += map("".join, zip(run, run[1:], strict=False))
-        if not (typing and len(run) > 1 and place == len(runs) - 1):
-            tokens.append(run[-1])
-    return tokens
 
 
 def splits_of(letters: str, syllables: frozenset[str]) -> list[list[str]]:

@@ -18,11 +18,13 @@ from typing import Any, ClassVar, NamedTuple
 
 import marshmallow
 
-from schemas.fields import Area, Choice, Invalid, MergeType, RecordField, Refusal, check_opaque, check_value
+from schemas.fields import Area, Choice, Invalid, MergeType, Point, RecordField, Refusal, check_opaque, check_value
 from schemas.labels import Label
 from schemas.workflow import Workflow
 
 DELETED = "_deleted"  # reserved path: {"seen": [change ids], "reason": text} deletes, false takes it back
+
+DEPARTMENTS = "departments"  # the tag field by which a kind tells which departments see a record
 
 PATH = re.compile(r"[a-z][a-z0-9_]{0,39}(/[A-Za-z0-9._-]{1,100})?\Z")
 
@@ -38,6 +40,16 @@ class Section(NamedTuple):
 
     label: Label
     names: tuple[str, ...]
+
+
+class Due(NamedTuple):
+    """The day by which something has to be done: the field that says it, and the statuses in which it still counts.
+
+    Being overdue is never stored: it is a matter of today's date.
+    """
+
+    field: str
+    running: frozenset[str]
 
 
 class Plan:
@@ -74,6 +86,9 @@ class RecordSchema(marshmallow.Schema):
     search: ClassVar[tuple[str, ...]] = ()
     indexed: ClassVar[tuple[str, ...]] = ()
     """Fields by whose value the server finds records without reading all of them."""
+    sorts: ClassVar[tuple[str, ...]] = ()
+    """Fields by which long lists are put in order and narrowed down: the server keeps an index for each."""
+    runs_out: ClassVar[Due | None] = None
     sections: ClassVar[tuple[Section, ...]] = ()
     _plan: ClassVar[Plan]
 
@@ -175,6 +190,25 @@ class RecordSchema(marshmallow.Schema):
             if not field.keyed and field.column is not None:
                 yield name, field
 
+    @classmethod
+    def points(cls) -> Iterator[str]:
+        """The single fields that hold a position."""
+        return (name for name, field in cls.fields_by_name().items() if isinstance(field, Point))
+
+    @classmethod
+    def names_departments(cls) -> bool:
+        """Whether records of the kind name the departments that they concern, in the tag field `departments`."""
+        field = cls.fields_by_name().get(DEPARTMENTS)
+        return field is not None and field.keyed and field.merge == "tag"
+
+    @classmethod
+    def overdue(cls, values: Mapping[str, Any], today: str) -> bool:
+        """Whether a record with these values (path → value) is past its day, on a day (`YYYY-MM-DD`)."""
+        if cls.runs_out is None or cls.workflow is None:
+            return False
+        day, status = values.get(cls.runs_out.field), values.get(cls.status_path() or "") or cls.workflow.initial
+        return status in cls.runs_out.running and isinstance(day, str) and day < today
+
 
 def flatten(record: Mapping[str, Any], schema: type[RecordSchema]) -> dict[str, Any]:
     """A nested record (`{"answers": {"FIR-05": …}}`) as path → value (`{"answers/FIR-05": …}`)."""
@@ -212,7 +246,9 @@ __all__ = [
     "Area",
     "COMPARTMENTS",
     "DELETED",
+    "DEPARTMENTS",
     "DESK_ROLES",
+    "Due",
     "FIELD_ROLES",
     "PATH",
     "Invalid",

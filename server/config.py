@@ -67,6 +67,11 @@ class Settings:
         return self.data / "photos.db"
 
     @property
+    def text_index(self) -> Path:
+        """Finds records by what is written in them: made again from the records when it is gone."""
+        return self.data / "texts.db"
+
+    @property
     def snapshots(self) -> Path:
         return self.data / "snapshots"
 

@@ -19,6 +19,7 @@ from server.storage.database import Clock, Database
 from server.storage.files import write_new
 from server.storage.nonces import Nonces
 from server.storage.projections import Projections
+from server.storage.texts import Texts
 from server.uploads import Depot
 from sync.core.errors import NotReady, Refused
 
@@ -40,6 +41,7 @@ class Instance:
     projections: Projections = field(init=False)
     files: BlobFiles = field(init=False)
     nonces: Nonces = field(init=False)
+    texts: Texts = field(init=False)
 
     def __post_init__(self) -> None:
         settings = self.settings
@@ -47,6 +49,7 @@ class Instance:
         self.projections = Projections(self.registry)
         self.files = BlobFiles(settings.blobs, settings.uploads)
         self.nonces = Nonces(settings.nonces_file, 2 * settings.clock_ms)
+        self.texts = Texts(settings.text_index)
 
     @property
     def epoch(self) -> str:
@@ -66,6 +69,7 @@ class Instance:
 
     def close(self) -> None:
         self.database.close()
+        self.texts.close()
 
 
 def open_instance(settings: Settings, registry: Registry | None = None, now: Clock = wall_ms) -> Instance:
@@ -84,7 +88,7 @@ def create_instance(
     instance = Instance(settings, registry or shipped(), made, now)
     migrations.upgrade(instance.database)
     with instance.database.write() as conn:
-        instance.projections.create(conn)
+        instance.projections.renew(conn)
     return instance
 
 

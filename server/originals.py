@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from custody import codes
+from schemas.kinds.evidence import Evidence
 from schemas.labels import Label
 from server.access.rights import Scope
 from server.instance import Instance
@@ -49,6 +50,5 @@ def _genuine(row: dict[str, Any]) -> bool:
 
 
 def _said(row: dict[str, Any]) -> dict[str, Any]:
-    left_out = {"rev", "deleted", "conflicted"}
-    return {"id" if name == "record" else str(name): value for name, value in row.items()
-            if value is not None and name not in left_out}  # fmt: skip
+    fields = Evidence.fields_by_name()
+    return {"id": row["record"]} | {str(name): value for name, value in row.items() if value is not None and name in fields}

@@ -24,6 +24,7 @@ from server.api.door import EXTENSION
 from server.app import create_app
 from server.config import Settings
 from server.instance import open_instance
+from server.searching import Keeper, Searcher
 from server.storage import migrations
 from sync.core.errors import Refused
 
@@ -60,7 +61,7 @@ def serve(settings: Settings, listening: Listening, ready: Callable[[list[str]],
         if migrations.pending(house.database):
             migrations.upgrade(house.database)
         with house.database.write() as conn:
-            house.projections.create(conn)
+            house.projections.renew(conn)
         house.close()
         _Application(settings, listening, ready).run()
 
@@ -117,6 +118,7 @@ class _Application(BaseApplication):  # type: ignore[misc]  # gunicorn is not ty
 
     def load(self) -> Flask:
         app = create_app(self._settings)
+        Keeper(Searcher(app.extensions[EXTENSION])).start()
         # A push makes tens of thousands of small objects that live as long as the request and hold no cycles; looking
         # for cycles among them again and again was a quarter of its time.
         gc.collect()

@@ -243,6 +243,9 @@ def _scalar(path: str) -> str:
 
 def _projections(house: Instance, conn: Connection) -> Found:
     """The projection tables against ones that are made afresh from the states, in a database of their own."""
+    if not house.projections.current(conn):
+        yield _finding("projections", "", "列表属于旧版程序，请运行 rebuild", "of an older program: run rebuild")
+        return
     with tempfile.TemporaryDirectory(prefix="patrolbook-") as folder:
         fresh = Database(Path(folder) / "projections.db")
         with fresh.write() as other:

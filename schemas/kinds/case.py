@@ -30,6 +30,7 @@ class Case(RecordSchema):
     title = "cause"
     makers = DESK_ROLES
     search = ("cause", "number", "party")
+    sorts = ("status", "opened_on")
     workflow = Workflow(
         initial="draft",
         statuses={

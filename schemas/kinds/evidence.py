@@ -78,6 +78,7 @@ class Evidence(RecordSchema):
     }  # an undercover team seals its material instead
     search = ("caption",)
     indexed = ("code", "original", "sha256")
+    sorts = ("captured_at",)
     sections = (
         Section(Label("内容", "Content"), ("caption", "statutory_kind", "proves", "transcript", "stage")),
         Section(Label("归属", "Belongs to"), ("subject", "subject_kind", "item", "area")),

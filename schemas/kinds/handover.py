@@ -13,7 +13,7 @@ import datetime
 from collections.abc import Mapping
 from typing import Any
 
-from schemas.base import DESK_ROLES, RecordSchema, Section
+from schemas.base import DESK_ROLES, Due, RecordSchema, Section
 from schemas.fields import (
     Area,
     Attachments,
@@ -64,6 +64,8 @@ class Handover(RecordSchema):
     title = "number"
     makers = DESK_ROLES | {"officer"}
     search = ("number", "unit", "target", "summary")
+    sorts = ("status", "due")
+    runs_out = Due("due", frozenset({"released", "received", "returned"}))
     workflow = Workflow(
         initial="released",
         statuses={
@@ -181,4 +183,4 @@ def past(values: Mapping[str, Any], today: str) -> bool:
 
 def overdue(values: Mapping[str, Any], today: str) -> bool:
     """Whether the county is late. What it has reported waits for the province and is not the county's delay."""
-    return values.get("status", "released") in ("released", "received", "returned") and past(values, today)
+    return Handover.overdue(values, today)

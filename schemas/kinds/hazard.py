@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from schemas.base import DESK_ROLES, RecordSchema, Section
+from schemas.base import DESK_ROLES, Due, RecordSchema, Section
 from schemas.fields import (
     Area,
     Attachments,
@@ -43,6 +43,8 @@ class Hazard(RecordSchema):
     title = "description"
     makers = DESK_ROLES | RECTIFIERS
     search = ("description", "responsible")
+    sorts = ("status", "deadline", "grade")
+    runs_out = Due("deadline", frozenset({"open"}))
     workflow = Workflow(
         initial="open",
         statuses={
@@ -105,5 +107,4 @@ def overdue(hazard: Mapping[str, Any], today: str) -> bool:
 
     What has been reported as rectified waits for the verifier and is not the rectifier's delay.
     """
-    deadline = hazard.get("deadline")
-    return hazard.get("status", "open") == "open" and deadline is not None and deadline < today
+    return Hazard.overdue(hazard, today)

@@ -52,6 +52,7 @@ class Inspection(RecordSchema):
     label = Label("检查", "Inspection")
     makers = DESK_ROLES | _FIELD
     search = ("name",)
+    sorts = ("status", "started_at")
     workflow = Workflow(
         initial="draft",
         statuses={

@@ -98,6 +98,7 @@ class Institution(RecordSchema):
     label = Label("机构", "Institution")
     makers = DESK_ROLES | {"inspector", "officer"}
     search = ("name", "address", "legal_representative", "credit_code", "permit_number")
+    sorts = ("name", "status", "category", "permit_until")
     sections = (
         Section(
             Label("登记", "Register"),

@@ -55,6 +55,7 @@ class PatrolNote(RecordSchema):
     title = "spot"
     makers = DESK_ROLES | {"inspector", "officer", "supervisor"}
     search = ("spot", "seen")
+    sorts = ("status", "seen_at")
     workflow = Workflow(
         initial="noted",
         statuses={

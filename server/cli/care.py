@@ -12,6 +12,7 @@ from schemas.labels import Label
 from server import keys, openings, uploads, verify
 from server.cli.frame import Run, command, main, option
 from server.instance import new_epoch
+from server.searching import Searcher
 from server.serve import alone
 from server.storage import migrations, states
 from server.storage.backup import back_up
@@ -133,8 +134,8 @@ def check(run: Run) -> None:
     main,
     "rebuild",
     Label(
-        "由日志重新生成列表（升级后或 verify 提示时）。",
-        "Make the lists again from the records (after an update, or when verify says so).",
+        "由日志重新生成列表和全文索引（升级后或 verify 提示时）。",
+        "Make the lists and the index of texts again from the records (after an update, or when verify says so).",
     ),
     "patrolbook-server rebuild",
 )
@@ -144,6 +145,9 @@ def rebuild(run: Run) -> None:
         migrations.upgrade(house.database)
     with house.database.write() as conn:
         count = house.projections.rebuild(conn)
+    with run.progress() as bar:
+        task = bar.add_task(run.text(Label("全文索引", "Index of texts")), total=None)
+        Searcher(house).rebuild(lambda done, total: bar.update(task, completed=done, total=total))
     run.say(Label(f"已重新生成 {count} 条", f"Made {count} rows again"), "bold green")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, func, or_, select
 
 from server.storage.database import Bulk
 from server.storage.tables import aliases, changes, edges, links
@@ -200,6 +200,25 @@ def waiting(conn: Connection, status: str | None = None) -> list[tuple[Kept, byt
     wanted = wanted.where(changes.c.status == status) if status else wanted.where(changes.c.status != "accepted")
     rows = conn.execute(wanted.order_by(changes.c.received, changes.c.log, changes.c.leaf))
     return [(Kept(*row[: len(_KEPT)]), bytes(row.content), row.received) for row in rows]
+
+
+class Touched(NamedTuple):
+    """A leaf of a log, and the record that its change is about."""
+
+    leaf: int
+    record: str
+
+
+def since(conn: Connection, log: str, leaf: int, limit: int) -> list[Touched]:
+    """What was kept after a leaf of a log, oldest first."""
+    wanted = select(changes.c.leaf, changes.c.record).where(changes.c.log == log, changes.c.leaf > leaf)
+    return [Touched(*row) for row in conn.execute(wanted.order_by(changes.c.leaf).limit(limit))]
+
+
+def newest_leaf(conn: Connection, log: str) -> int:
+    """The leaf of a log's newest change; -1 where it has none."""
+    newest = conn.scalar(select(func.max(changes.c.leaf)).where(changes.c.log == log))
+    return -1 if newest is None else int(newest)
 
 
 def scan(conn: Connection) -> Iterator[tuple[int, str, bytes, str, int, str, bytes, str, bytes]]:

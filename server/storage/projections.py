@@ -2,24 +2,36 @@
 
 Nothing is kept here that is not in the log; `rebuild` makes the tables again from the states. A column whose path is in
 conflict is NULL and named in `conflicted`, so that no list ever shows a value that nobody decided.
+
+Beside the fields a row has columns of its own (`OWN`): where the record belongs (`scope`, the division code that decides
+who sees it; it stands even while the area is in conflict), when its newest live value was written (`newest`, ms), and the
+latitude and longitude of each position in 1e-7 degree. Where a kind names departments, their codes are in one column,
+between commas. Columns by which people put long lists in order (`sorts`) have an
+index that tells order and scope without a look at the rows.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from typing import Any
 
 import orjson
 from sqlalchemy import BigInteger, Boolean, Column, Connection, Index, MetaData, Table, Text, select
 
-from schemas.base import RecordSchema
+from schemas.base import DEPARTMENTS, RecordSchema
 from schemas.registry import Registry
-from server.storage import states
+from server.storage import facts, states
 from server.storage.database import Bulk
+from sync.core import clock
 from sync.core.fold import State, contested, deleted, values_of
 
 _TYPES: dict[str, Any] = {"text": Text, "integer": BigInteger, "boolean": Boolean}
 _HOLDS: dict[str, type] = {"text": str, "integer": int, "boolean": bool}
+OWN = ("record", "rev", "deleted", "conflicted", "scope", "newest")
+"""Columns that every projection has and no schema; a field is not named so."""
+SHAPE = "projections"
+"""The fact that tells for which tables the rows were made."""
 
 
 class Projections:
@@ -29,6 +41,7 @@ class Projections:
         self.metadata = MetaData()
         self._registry = registry
         self._tables = {schema.kind: self._table(schema) for schema in registry}
+        self._points = {schema.kind: list(schema.points()) for schema in registry}
         self._writes = {
             kind: Bulk(table, [c.name for c in table.columns], conflict=("record",))
             for kind, table in self._tables.items()
@@ -43,8 +56,17 @@ class Projections:
         return self._tables[kind]
 
     def create(self, conn: Connection) -> None:
-        """Make the tables that do not exist; a kind with new fields is made again by `rebuild`."""
+        """Make the tables that do not exist."""
         self.metadata.create_all(conn)
+
+    def renew(self, conn: Connection) -> None:
+        """Make the tables, and the rows in them, again where they are not those of this program's kinds."""
+        if not self.current(conn):
+            self.rebuild(conn)
+
+    def current(self, conn: Connection) -> bool:
+        """Whether the tables are those of this program's kinds."""
+        return facts.get(conn, SHAPE) == self.shape
 
     def write(self, conn: Connection, merged: Iterable[State]) -> None:
         """Replace the rows of these records."""
@@ -66,6 +88,7 @@ class Projections:
         """Make every projection again from the states; returns the number of rows."""
         self.metadata.drop_all(conn)
         self.metadata.create_all(conn)
+        facts.put(conn, SHAPE, self.shape)
         count = 0
         batch: list[State] = []
         for stored in states.scan(conn):
@@ -92,13 +115,25 @@ class Projections:
         wanted = select(table).where(table.c[field] == value, table.c.deleted.is_(False)).order_by(table.c.record)
         return [dict(row._mapping) for row in conn.execute(wanted)]
 
+    @property
+    def shape(self) -> str:
+        """A digest of the columns and indexes of every table."""
+        said = [
+            [table.name, *(str(column.type) + column.name for column in table.columns), *sorted(map(_told, table.indexes))]
+            for table in self.metadata.sorted_tables
+        ]
+        return hashlib.sha256(orjson.dumps(said)).hexdigest()[:16]
+
     def _table(self, schema: type[RecordSchema]) -> Table:
         name = f"p_{schema.kind}"
         columns = [
             Column(field_name, _TYPES[field.column or "text"])
             for field_name, field in schema.projected()
-            if field_name not in ("record", "conflicted", "deleted", "rev")
+            if field_name not in OWN
         ]
+        if schema.names_departments():
+            columns.append(Column(DEPARTMENTS, Text))
+        axes = [Column(axis, BigInteger) for name in schema.points() for axis in axes_of(name)]
         table = Table(
             name,
             self.metadata,
@@ -106,10 +141,17 @@ class Projections:
             Column("rev", BigInteger, nullable=False),
             Column("deleted", Boolean, nullable=False),
             Column("conflicted", Text, nullable=False),
+            Column("scope", Text, nullable=False),
+            Column("newest", BigInteger, nullable=False),
             *columns,
+            *axes,
         )
-        if schema.area_field and schema.area_field in table.c:
-            Index(f"{name}_by_area", table.c[schema.area_field])
+        c = table.c
+        Index(index_of(schema.kind, "scope"), c.scope, c.record, c.deleted)
+        for field_name in ("newest", *schema.sorts):
+            Index(index_of(schema.kind, field_name), c[field_name], c.record, c.scope, c.deleted)
+        for lat, lon in map(axes_of, schema.points()):
+            Index(index_of(schema.kind, lat), c[lat], c[lon], c.scope, c.deleted, sqlite_where=c[lat].is_not(None))
         for field_name in schema.indexed:
             Index(f"{name}_by_{field_name}", table.c[field_name])
         return table
@@ -117,14 +159,26 @@ class Projections:
     def _row(self, state: State) -> tuple[Any, ...]:
         if not state.plain:
             return self._unclear_row(state)
-        row: list[Any] = [state.record, state.rev, False, "[]"]
         live = state.live
+        row: list[Any] = [state.record, state.rev, False, "[]", self._scope(state), _newest(state)]
         for name, holds in self._columns[state.kind]:
             value = None
             if name in live:
                 (value,) = live[name].values()
             row.append(value if type(value) is holds else None)  # staff may have admitted a value of another type
+        if self._registry[state.kind].names_departments():
+            row.append(_departments(state))
+        for name in self._points[state.kind]:
+            row += _axes(next(iter(live[name].values())) if name in live else None)
         return tuple(row)
+
+    def _scope(self, state: State) -> str:
+        """The division code that decides who sees a record: of several in conflict the newest, as its bucket does."""
+        live = state.live.get(self._registry[state.kind].area_field or "")
+        if not live:
+            return ""
+        value = live[max(live, key=lambda change: (state.acts[change].hlc, change))]
+        return value if type(value) is str else ""
 
     def _unclear_row(self, state: State) -> tuple[Any, ...]:
         """The row of a record where something may be contested."""
@@ -134,4 +188,36 @@ class Projections:
         values = (
             shown.get(name) if type(shown.get(name)) is holds else None for name, holds in self._columns[state.kind]
         )
-        return (state.record, state.rev, deleted(state), orjson.dumps(unclear).decode(), *values)
+        departments = (_departments(state),) if self._registry[state.kind].names_departments() else ()
+        axes = (one for name in self._points[state.kind] for one in _axes(shown.get(name)))
+        own = (state.record, state.rev, deleted(state), orjson.dumps(unclear).decode(), self._scope(state), _newest(state))
+        return (*own, *values, *departments, *axes)
+
+
+def axes_of(name: str) -> tuple[str, str]:
+    """The columns of a position."""
+    return f"{name}_lat", f"{name}_lon"
+
+
+def index_of(kind: str, column: str) -> str:
+    """The index that tells the order of a column, and the scope, without a look at the rows."""
+    return f"p_{kind}_order_{column}"
+
+
+def _axes(value: Any) -> tuple[int | None, int | None]:
+    found = (value.get("lat"), value.get("lon")) if type(value) is dict else (None, None)
+    return found if type(found[0]) is int and type(found[1]) is int else (None, None)
+
+
+def _departments(state: State) -> str | None:
+    start = f"{DEPARTMENTS}/"
+    named = [path[len(start) :] for path, live in state.live.items() if path.startswith(start) and True in live.values()]
+    return f",{','.join(sorted(named))}," if named else None
+
+
+def _newest(state: State) -> int:
+    return clock.wall_ms(max(act.hlc for act in state.acts.values())) if state.acts else 0
+
+
+def _told(index: Index) -> str:
+    return f"{index.name} {','.join(column.name for column in index.columns)}"

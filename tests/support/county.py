@@ -67,7 +67,7 @@ class County:
         self.now = 1_795_000_000_000
         with self.database.write() as conn:
             metadata.create_all(conn)
-            self.projections.create(conn)
+            self.projections.renew(conn)
         self.desk = decisions.Desk(self.database, self.registry, self.projections, self.keys, self.tick)
 
     def tick(self) -> int:
