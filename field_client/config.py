@@ -5,6 +5,7 @@ PATROLBOOK_LANG         zh or en, over what `patrolbook language` chose
 PATROLBOOK_PIN          the PIN, for scripts; without it a person is asked
 PATROLBOOK_OFFICER_PIN  an officer's own PIN, for scripts
 PATROLBOOK_PASSPHRASE   the passphrase of a courier, for scripts
+PATROLBOOK_GUARD        no: no program of its own ends a forgotten session; the next command does
 PATROLBOOK_WATERMARK    no: photos of inspections get no watermarked copy
 """
 
@@ -25,8 +26,10 @@ PIN = "PATROLBOOK_PIN"
 OFFICER_PIN = "PATROLBOOK_OFFICER_PIN"
 PASSPHRASE = "PATROLBOOK_PASSPHRASE"
 WATERMARK = "PATROLBOOK_WATERMARK"
+GUARD = "PATROLBOOK_GUARD"
 RUNTIME = "XDG_RUNTIME_DIR"
 
+NO = ("no", "0", "false", "off")
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
 
 
@@ -41,6 +44,7 @@ class Settings:
     passphrase: str | None = None
     runtime: Path | None = None
     watermark: bool = True
+    guard: bool = True
 
     @property
     def language_file(self) -> Path:
@@ -70,7 +74,8 @@ def from_env(environ: Mapping[str, str]) -> Settings:
         pin=environ.get(PIN),
         officer_pin=environ.get(OFFICER_PIN),
         passphrase=environ.get(PASSPHRASE),
-        watermark=environ.get(WATERMARK, "").lower() not in ("no", "0", "false", "off"),
+        watermark=environ.get(WATERMARK, "").lower() not in NO,
+        guard=environ.get(GUARD, "").lower() not in NO,
         runtime=Path(runtime) if runtime and Path(runtime).is_dir() else None,
     )
 

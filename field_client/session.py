@@ -11,8 +11,9 @@ from typing import Any
 
 import click
 
-from field_client import covert, renewal
+from field_client import covert, renewal, revocation
 from field_client.config import HOME, LANGUAGE, LANGUAGES, Settings, from_env
+from field_client.platform import guard
 from field_client.platform.desktop import desktop
 from field_client.platform.files import EncryptedFiles
 from field_client.platform.keys import COVERT_IDLE_S, Secrets, Vault
@@ -22,7 +23,7 @@ from field_client.shifts import first_of_day
 from field_client.tablet import DATABASE, Tablet
 from field_client.terminal import Command, Group, Option, Terminal
 from schemas.labels import Label, Language
-from sync.core.errors import BrokenStore, Locked, NotEnrolled, NotFound, Refused
+from sync.core.errors import BrokenStore, DeviceRevoked, KeysDestroyed, Locked, NotEnrolled, NotFound, Refused
 
 SHORT = 8
 """Characters of a record's id that are shown: its end, since ids that were made together begin alike."""
@@ -39,6 +40,8 @@ class Session:
         self._tablet: Tablet | None = None
         self._vault: Vault | None = None
         self._secrets: Secrets | None = None
+        self.handing_in = False
+        """Set by what may still be done on a revoked tablet: handing its content in."""
 
     def use(self, *, home: Path | None = None, language: Language | None = None) -> None:
         """What an option says counts more than the environment."""
@@ -60,7 +63,14 @@ class Session:
         if self._vault is None:
             self._vault = Vault(self.settings.home, runtime=self.settings.runtime)
             self._vault.leases.left()  # a share that has run out is removed by whoever comes first
+            self._vault.sessions.look()  # so are the keys of a session that has ended
+            revocation.resume(self.settings.home, self._vault)
         return self._vault
+
+    def require_standing(self) -> None:
+        """Raise DeviceRevoked or KeysDestroyed on a revoked tablet, unless its content is being handed in."""
+        _ = self.vault  # which finishes what a killed program left
+        revocation.forbid(self.settings.home, self.handing_in)
 
     def pin(self, new: bool = False) -> str:
         """The PIN from the environment, else from the person; raises Locked where there is nobody to ask."""
@@ -80,6 +90,7 @@ class Session:
     def secrets(self) -> Secrets:
         """The keys of an unlocked tablet; a person is asked for the PIN where it is locked."""
         if self._secrets is None:
+            self.require_standing()
             try:
                 self._secrets = self.vault.secrets()
             except Locked:
@@ -88,8 +99,24 @@ class Session:
         return self._secrets
 
     def unlock(self, remember: bool = True) -> Secrets:
-        """Open with the PIN, asking the server for the share of the keys where the lease has run out."""
-        return renewal.opened(self.vault, self.pin(), desktop().connect, remember)
+        """Open with the PIN, asking the server for the share of the keys where the lease has run out.
+
+        :raises KeysDestroyed: the server said, and proved, that this tablet was revoked
+        """
+        home, vault = self.settings.home, self.vault
+        self.require_standing()
+        try:
+            opened = renewal.opened(vault, self.pin(), desktop().connect, remember)
+        except DeviceRevoked as problem:
+            contact = vault.leases.contact()
+            if contact is None:
+                raise
+            revocation.learn(home, contact.device, contact.log, problem, desktop().clock.wall_ms())
+            revocation.clear(home, vault)  # locked for good: nothing can be handed in from here
+            raise KeysDestroyed() from problem
+        if remember and self.settings.guard:
+            guard.start(home, self.settings.runtime)
+        return opened
 
     # ---- the tablet ----------------------------------------------------------------------------------------
 

@@ -32,6 +32,7 @@ from sync.core.errors import Refused
 @option("--plain", is_flag=True, label=Label("不加口令，任何人可读", "without a passphrase: anybody can read it"))
 @in_session
 def rescue(session: Session, file: Path, plain: bool) -> None:
+    session.handing_in = True
     secrets = session.secrets()
     passphrase = None if plain else _passphrase(session, new=True)
     made: list[Path] = []

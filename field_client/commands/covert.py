@@ -58,6 +58,7 @@ def covert() -> None:
 def add(session: Session, files: tuple[str, ...], audit: str, note: str, mime: str, remove_source: bool) -> None:
     if STREAM in files and len(files) > 1:
         raise Refused(detail=Label("“-”只能单独使用", "“-” stands alone"))
+    session.require_standing()
     box = DropBox(session.settings.home, SystemClock())
     sealer = box.sealer()
     stopped = _on_interrupt()

@@ -31,6 +31,7 @@ from sync.core.note import fingerprint
 @option("--name", label=Label("平板的名字", "name of the tablet"), default=lambda: platform.node() or "tablet")
 @in_session
 def enrol(session: Session, url: str, code: str, name: str) -> None:
+    session.require_standing()
     if session.vault.exists:
         secrets = session.secrets()
     elif (session.settings.home / DATABASE).exists():

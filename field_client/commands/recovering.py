@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from field_client import recovery
+from field_client import recovery, revocation
 from field_client.platform import locks
+from field_client.platform.clock import SystemClock
 from field_client.session import Session, command, group, in_session
 from schemas.labels import Label
 
@@ -48,6 +49,7 @@ def ask(session: Session, file: Path) -> None:
 def finish(session: Session, file: Path) -> None:
     with locks.alone(session.settings.home / "recovery.lock"):
         recovery.finish(session.settings.home, session.vault, file, lambda: session.pin(new=True))
+        revocation.recovered(session.settings.home, SystemClock().wall_ms())
     session.terminal.say(Label("已恢复，新 PIN 生效；请联网同步一次", "Recovered with a new PIN; synchronise once"))
     session.terminal.say(Label("下一步：patrolbook sync", "Next: patrolbook sync"))
 

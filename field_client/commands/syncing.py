@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from field_client import covert, derivatives, renewal, tidying
+from field_client import covert, derivatives, renewal, revocation, tidying
 from field_client.agent import Agent
 from field_client.capture import strays
 from field_client.ledger import Ledger, RecordLine
@@ -23,7 +23,7 @@ from field_client.terminal import complain
 from field_client.uploads import Blob
 from schemas.labels import Label
 from schemas.words import label_of, same, size, value_of
-from sync.core.errors import Problem, Unavailable
+from sync.core.errors import DeviceRevoked, Problem, Unavailable
 from sync.core.fold import Conflict
 from sync.replicator import Progress, RoundReport
 
@@ -68,6 +68,7 @@ CONFLICTS = {
 @option("--watch", is_flag=True, label=Label("持续同步，Ctrl-C 结束", "keep synchronising until Ctrl-C"))
 @in_session
 def sync(session: Session, until: Until, watch: bool) -> None:
+    session.handing_in = True
     session.enrolled()
     if watch:
         _watch(session)
@@ -90,6 +91,8 @@ def _round(session: Session, until: Until) -> bool:
     if report.problem is None:
         _renew(session)
         _tidy(session)
+    elif isinstance(report.problem, DeviceRevoked):
+        _hand_in(session, report.problem)
     return report.complete
 
 
@@ -101,7 +104,7 @@ def prepare(tablet: Tablet, progress: Callable[[int, int], None] = lambda done, 
 
 def _watch(session: Session) -> None:
     """Round after round; rounds in which nothing happened go without a word."""
-    last = ""
+    last, gone = "", [False]
 
     def tell(report: RoundReport) -> None:
         nonlocal last
@@ -115,12 +118,15 @@ def _watch(session: Session) -> None:
             if renewal.is_due(session.vault):
                 _renew(session)
             _tidy(session)
+        elif isinstance(report.problem, DeviceRevoked):
+            gone.append(_hand_in(session, report.problem))
 
     tablet = session.tablet()
     agent = Agent(
         tablet,
         sleep=time.sleep,
         chance=random.SystemRandom().random,
+        stop=lambda: any(gone),
         prepare=lambda: prepare(tablet),
         tell=tell,
     )
@@ -139,6 +145,17 @@ def _renew(session: Session) -> None:
         return  # the next round asks again, and `status` warns in time
     except Problem as problem:
         complain(session.terminal, problem)
+
+
+def _hand_in(session: Session, problem: DeviceRevoked) -> bool:
+    """What a revoked tablet does after a round; whether its keys are gone."""
+    try:
+        known = revocation.hand_in(session.tablet(), session.vault, problem)
+    except Problem as untrue:
+        complain(session.terminal, untrue)
+        return False
+    session.terminal.say(known.told(), fg="yellow")
+    return known.stage == "cleared"
 
 
 def _tidy(session: Session) -> None:

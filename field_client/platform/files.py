@@ -279,6 +279,18 @@ def replace_file(path: Path, content: bytes) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def destroy_file(path: Path) -> None:
+    """Write over a small file, make that last, and remove it; there may be none. On flash memory old bytes may survive."""
+    if not path.exists() and not path.is_symlink():
+        return
+    with contextlib.suppress(OSError), open(os.open(path, os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0)), "wb") as out:
+        out.write(secrets.token_bytes(os.fstat(out.fileno()).st_size))
+        out.flush()
+        os.fsync(out.fileno())
+    path.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Make a rename or removal in the folder survive a power cut; does nothing where folders cannot be opened."""
     if os.name == "nt":

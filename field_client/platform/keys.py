@@ -32,7 +32,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from field_client.platform import Clock, locks
 from field_client.platform.clock import SystemClock
-from field_client.platform.files import make_folder, replace_file
+from field_client.platform.files import destroy_file, make_folder, replace_file
 from field_client.platform.leases import DEVICE, Contact, Leases, id_of
 from field_client.platform.sessions import Sessions
 from field_client.platform.wrapping import (
@@ -188,10 +188,11 @@ class Vault:
         return self._attempts.wait_s()
 
     def destroy(self) -> None:
-        """Remove every key that lies here: afterwards only the province can open what is on this tablet."""
-        self.sessions.lock()
+        """Destroy every key that lies here: afterwards only the province can open what is on this tablet."""
         self.leases.destroy_all()
-        self.file.unlink(missing_ok=True)
+        destroy_file(self.file)
+        self.sessions.lock()
+        self._pin_key = None
 
     # --- the lease ---------------------------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from field_client.platform import Clock
-from field_client.platform.files import replace_file, sync_folder
+from field_client.platform.files import destroy_file, replace_file
 from field_client.platform.readings import Reading, elapsed_ms, same_boot
 from schemas.labels import Label
 from sync.core.errors import BrokenStore, LeaseExpired
@@ -157,12 +157,12 @@ class Leases:
 
     def destroy(self) -> None:
         """Remove the share."""
-        _remove(self._lease)
+        destroy_file(self._lease)
 
     def destroy_all(self) -> None:
         """Remove the share and the device secret."""
-        _remove(self._lease)
-        _remove(self._device)
+        destroy_file(self._lease)
+        destroy_file(self._device)
 
     def _running(self) -> Kept | None:
         kept = self._read()
@@ -205,19 +205,6 @@ class Leases:
             "newest_ms": kept.newest_ms,
         }
         replace_file(self._lease, json.dumps(noted).encode())
-
-
-def _remove(file: Path) -> None:
-    """Written over first: on flash memory that may leave the old bytes, elsewhere it does not."""
-    try:
-        size = file.stat().st_size
-        with open(file, "r+b") as out:
-            out.write(bytes(size))
-            out.flush()
-    except FileNotFoundError:
-        return
-    file.unlink(missing_ok=True)
-    sync_folder(file.parent)
 
 
 def _text(raw: bytes) -> str:

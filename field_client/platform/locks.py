@@ -29,15 +29,22 @@ def claim(file: IO[Any]) -> None:
     fcntl.flock(file, fcntl.LOCK_EX)
 
 
+def try_claim(file: IO[Any]) -> bool:
+    """As `claim`, but does not wait; False where somebody else holds it."""
+    if os.name == "nt":
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def is_left(path: Path) -> bool:
     """Whether the program that claimed a file is gone."""
     if os.name == "nt":
         return False
-    import fcntl
-
     with open(path, "rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+        return try_claim(file)

@@ -14,22 +14,18 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from field_client.platform import Clock
-from field_client.platform.files import make_folder, replace_file
+from field_client.platform.files import destroy_file, make_folder, replace_file
 from field_client.platform.readings import Reading, elapsed_ms
 
 LONGEST_S = 12 * 3600
 """The PIN is asked for again after this, however busy the tablet was: once a working day."""
 SLACK_S = 20.0
 """A use this soon after the last one is not noted: a dozen commands in a row write the file once."""
-
-
-LOOK_S = 5.0
-"""How often whoever waits for its end looks: the device may have slept meanwhile."""
 
 
 class Open(NamedTuple):
@@ -82,7 +78,7 @@ class Sessions:
 
     def end(self) -> None:
         """Forget it; there may be none."""
-        self.file.unlink(missing_ok=True)
+        destroy_file(self.file)
 
     def lock(self) -> None:
         """Forget it, and let programs in the background know that a person wants it so."""
@@ -96,15 +92,13 @@ class Sessions:
         except FileNotFoundError:
             return b""
 
-    def watch(self, pause: Callable[[float], None]) -> None:
-        """Return once the session has ended, and see that its file is gone by then."""
-        while (known := self._read()) is not None:
-            now = Reading.of(self._clock)
-            if over(known, now):
-                self.end()
-                return
-            left = known.idle_s - elapsed_ms(known.used, now) / 1000
-            pause(min(max(left, 0.1), LOOK_S))
+    def look(self) -> bool:
+        """Whether there is a session; the file of one that has ended is gone afterwards. This does not count as a use."""
+        known = self._read()
+        if known is not None and over(known, Reading.of(self._clock)):
+            self.end()
+            return False
+        return known is not None
 
     def _write(self, known: Open) -> None:
         noted = {"since": known.since._asdict(), "used": known.used._asdict(), "idle_s": known.idle_s}

@@ -19,7 +19,7 @@ from flask import Response, current_app, g, request
 from marshmallow import Schema, ValidationError
 
 from schemas.labels import Language
-from server import leases
+from server import leases, revocations
 from server.access import signatures
 from server.access.rights import Scope, compartment_of, scope_of
 from server.access.signatures import KeyOf, device_key
@@ -29,7 +29,7 @@ from server.instance import Instance
 from server.keys import Voice
 from server.storage.people import Device
 from server.uploads import Depot
-from sync.core.errors import DeviceRevoked, DigestMismatch, InvalidField, Malformed, TooLarge
+from sync.core.errors import DigestMismatch, InvalidField, Malformed, TooLarge
 
 EXTENSION = "patrolbook"
 SMALLEST_PACKED = 600
@@ -144,8 +144,8 @@ def _admit(body_digest: str, revoked_may: bool, key_of: KeyOf = device_key) -> N
     message = signatures.signed_bytes(request.method, target(), body_digest, credentials.time, credentials.nonce)
     with house.database.read() as conn:
         found = signatures.check(conn, house.nonces, credentials, message, now, house.settings.clock_ms, key_of)
-    if found.revoked is not None and not revoked_may:
-        raise DeviceRevoked()
+        if found.revoked is not None and not revoked_may:
+            raise revocations.told(house, conn, found)
     g.device = found
 
 

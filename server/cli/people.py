@@ -10,7 +10,7 @@ import segno
 
 from schemas.base import COMPARTMENTS
 from schemas.labels import Label
-from server import acts, decisions, leases, officer_keys
+from server import acts, decisions, leases, officer_keys, revocations
 from server.access import enrolment, rights
 from server.access.rights import ROLES
 from server.cli.frame import Group, Run, as_json, by, command, main, option, reason
@@ -172,16 +172,14 @@ def invite(run: Run, person: str, hours: float, url: str, no_qr: bool) -> None:
 @click.argument("device")
 @reason
 def revoke(run: Run, device: str, reason: str) -> None:
-    house = run.house
-    with house.database.write() as conn:
-        if not people.revoke(conn, device, house.now(), reason):
-            raise NotFound(what=device)
-        known = people.device(conn, device)
-        assert known is not None  # it was just revoked
-        where = rights.compartment_of(conn, known)
-        acts.append(conn, where, acts.REVOKED, house.now(), device=device, key=known.key.hex(), reason=reason)
-        leases.destroy(conn, device)
+    revocations.revoke(run.house, device, reason)
     run.say(Label(f"已停用 {device}", f"Revoked {device}"))
+    told = Label(
+        "它下次联网时先上传剩余内容（留待核查），再清除密钥；不联网的，租约到期后不能再解锁。",
+        "With its next contact it hands in what it has, for review, and destroys its keys; one that stays offline cannot be "
+        "unlocked once its lease has run out.",
+    )
+    run.say(told)
 
 
 @command(

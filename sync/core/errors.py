@@ -225,6 +225,16 @@ class LeaseExpired(Refused):
     )
 
 
+class KeysDestroyed(Refused):
+    code = "keys-destroyed"
+    message = Label("这台平板已停用，密钥已清除", "This tablet was revoked and its keys are destroyed")
+    hint = Label(
+        "请交回管理员；若有未上传的内容，仍加密保存在平板上，只有省级能恢复（patrolbook recover）",
+        "Hand it to the administrator; whatever was not handed in is still on it, encrypted, and only the province can "
+        "recover it (patrolbook recover)",
+    )
+
+
 class NotEnrolled(Refused):
     code = "not-enrolled"
     message = Label("这台平板还没有登记", "This tablet is not enrolled yet")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from typing import Any
 
 import orjson
 
@@ -108,12 +109,7 @@ def check_blob(act: str, digest: str, size: int) -> None:
 
     :raises LogInconsistent: it says something else, or says it in another form
     """
-    try:
-        said = orjson.loads(act)
-    except orjson.JSONDecodeError as error:
-        raise LogInconsistent(detail="an act that cannot be read") from error
-    if not isinstance(said, Mapping) or canonical(said).decode() != act:
-        raise LogInconsistent(detail="an act in another form")
+    said = _said(act)
     if (said.get("act"), said.get("sha256"), said.get("size"), said.get("v")) != (
         "blob-held",
         digest,
@@ -121,3 +117,24 @@ def check_blob(act: str, digest: str, size: int) -> None:
         1,
     ):
         raise LogInconsistent(detail="an act about something else")
+
+
+def check_revocation(act: str, device: str) -> Mapping[str, Any]:
+    """What an act says, once it says that this device was revoked.
+
+    :raises LogInconsistent: it says something else, or says it in another form
+    """
+    said = _said(act)
+    if (said.get("act"), said.get("device"), said.get("v")) != ("device-revoked", device, 1):
+        raise LogInconsistent(detail="an act about something else")
+    return said
+
+
+def _said(act: str) -> Mapping[str, Any]:
+    try:
+        said = orjson.loads(act)
+    except orjson.JSONDecodeError as error:
+        raise LogInconsistent(detail="an act that cannot be read") from error
+    if not isinstance(said, Mapping) or canonical(said).decode() != act:
+        raise LogInconsistent(detail="an act in another form")
+    return said

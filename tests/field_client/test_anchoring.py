@@ -174,7 +174,7 @@ def test_the_copy_shows_what_is_hashed_and_escapes_it(tablet: Tablet, inspection
 
 class Hand:
     def __init__(self, home: Path) -> None:
-        self.env = {"PATROLBOOK_HOME": str(home), "PATROLBOOK_PIN": PIN, "XDG_RUNTIME_DIR": ""}
+        self.env = {"PATROLBOOK_HOME": str(home), "PATROLBOOK_PIN": PIN, "XDG_RUNTIME_DIR": "", "PATROLBOOK_GUARD": "no"}
 
     def __call__(self, *words: str) -> Result:
         return CliRunner().invoke(cli, list(words), env=self.env)

@@ -43,6 +43,7 @@ class Hand:
             "PATROLBOOK_PASSPHRASE": "竹子 and 河流",
             "PATROLBOOK_LANG": "zh",
             "XDG_RUNTIME_DIR": "",
+            "PATROLBOOK_GUARD": "no",
         }
 
     def __call__(self, *words: str, input: str | None = None, **env: str | None) -> Result:

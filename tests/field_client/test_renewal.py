@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import Result
 
 from server import leases
-from tests.support.scene import HOUR_MS, NEW, Province, Scene, province_in, scene_in
+from tests.support.scene import HOUR_MS, NEW, Province, Scene, province_in, recover, scene_in
 
 
 @pytest.fixture(scope="module")
@@ -95,16 +93,6 @@ def test_a_team_s_tablet_has_a_day_and_goes_on_capturing_after_it(scene: Scene, 
 
 
 # ---- a forgotten PIN ---------------------------------------------------------------------------------------
-
-
-def recover(scene: Scene, code: str = "") -> Result:
-    """Ask on the tablet and answer on the station, by the code that was read out or another one."""
-    told = scene.said("recover", "ask", str(scene.folder / "ask"))
-    found = re.search(r"((?:[0-9a-f]{4} ){7}[0-9a-f]{4})", told)
-    assert found is not None, told
-    files = [str(scene.folder / name) for name in ("ask", "answer")]
-    words = ["trust", "recover", *files, "--identity", str(scene.secret), "--passphrase", "p"]
-    return scene.at_the_server(*words, "--code", code or found[1])
 
 
 def test_the_province_gives_a_tablet_back_to_somebody_who_forgot_the_pin(leased: Scene) -> None:

@@ -161,7 +161,7 @@ def test_a_shift_that_cannot_be_opened_keeps_nobody_from_writing(tmp_path: Path,
 
 
 def test_the_commands(tmp_path: Path, server: TestServer) -> None:
-    env = {"PATROLBOOK_HOME": str(tmp_path / "cli"), "PATROLBOOK_PIN": "480215", "XDG_RUNTIME_DIR": ""}
+    env = {"PATROLBOOK_HOME": str(tmp_path / "cli"), "PATROLBOOK_PIN": "480215", "XDG_RUNTIME_DIR": "", "PATROLBOOK_GUARD": "no"}
 
     def run(*words: str) -> Result:
         return CliRunner().invoke(cli, list(words), env=env)

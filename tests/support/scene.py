@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -62,7 +63,8 @@ class Scene:
         self._pass(hours)
 
     def tablet(self, *words: str, pin: str = PIN) -> Result:
-        env = {"PATROLBOOK_HOME": str(self.home), "PATROLBOOK_PIN": pin, "PATROLBOOK_LANG": "en", "XDG_RUNTIME_DIR": ""}
+        env = {"PATROLBOOK_HOME": str(self.home), "PATROLBOOK_PIN": pin, "PATROLBOOK_LANG": "en", "XDG_RUNTIME_DIR": "",
+               "PATROLBOOK_GUARD": "no"}  # fmt: skip
         return CliRunner().invoke(cli, list(words), env=env, prog_name="patrolbook")
 
     def said(self, *words: str, pin: str = PIN) -> str:
@@ -111,3 +113,13 @@ def scene_in(folder: Path, province: Province, monkeypatch: pytest.MonkeyPatch) 
             server.clock.ahead += hours * HOUR_MS
 
         yield Scene(folder, server, province, pass_time)
+
+
+def recover(scene: Scene, code: str = "") -> Result:
+    """Ask on the tablet and answer on the station, by the code that was read out or another one."""
+    told = scene.said("recover", "ask", str(scene.folder / "ask"))
+    found = re.search(r"((?:[0-9a-f]{4} ){7}[0-9a-f]{4})", told)
+    assert found is not None, told
+    files = [str(scene.folder / name) for name in ("ask", "answer")]
+    words = ["trust", "recover", *files, "--identity", str(scene.secret), "--passphrase", "p"]
+    return scene.at_the_server(*words, "--code", code or found[1])
