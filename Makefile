@@ -29,7 +29,7 @@ test: $(STAMP) $(BROWSER)  ## all tests
 check: $(STAMP)  ## import contracts, ruff, mypy
 	@.venv/bin/lint-imports --config setup.cfg
 	@.venv/bin/ruff check .
-	@$(PYTHON) -m mypy schemas sync custody screens server field_client
+	@$(PYTHON) -m mypy schemas sync custody screens server field_client witness
 
 bench: $(STAMP)  ## speed as ratios to the floor, in one run
 	@$(PYTHON) -m benchmarks $(ARGS)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from field_client.platform.database import Database
 from field_client.uploads import Blob, Uploads
+from field_client.witnessed import Seen
 from schemas.labels import Label
 
 
@@ -39,10 +40,16 @@ class RecordLine(NamedTuple):
 
 
 class Ledger(NamedTuple):
-    """Everything that was made here. `loose` are blobs of records in which nothing was written here."""
+    """Everything that was made here.
+
+    loose        blobs of records in which nothing was written here
+    unwitnessed  changes and blobs that have a receipt, where the trust file asks for witnesses as well and too few of
+                 them have seen the log so far
+    """
 
     records: tuple[RecordLine, ...]
     loose: tuple[Blob, ...]
+    unwitnessed: int = 0
 
     @property
     def blobs(self) -> list[Blob]:
@@ -70,12 +77,19 @@ class Ledger(NamedTuple):
                 len(unsure),
                 Label(f"{len(unsure)} 个文件的回执还没有核验", f"{len(unsure)} files lack a verified receipt"),
             ),
+            (
+                self.unwitnessed,
+                Label(
+                    f"{self.unwitnessed} 项已有回执，但还没有见证会签",
+                    f"{self.unwitnessed} have a receipt that no witness stands behind yet",
+                ),
+            ),
         )
         return [reason for count, reason in told if count]
 
 
-def read(database: Database, uploads: Uploads) -> Ledger:
-    """The ledger as it stands."""
+def read(database: Database, uploads: Uploads, seen: Seen | None = None) -> Ledger:
+    """The ledger as it stands; `seen` is what witnesses have cosigned, where that is asked for."""
     with database.reading():
         counts = database.rows(
             "SELECT record, min(kind), sum(status = 'queued'), sum(status = 'dead'),"
@@ -83,10 +97,19 @@ def read(database: Database, uploads: Uploads) -> Ledger:
             " sum(disposition IN ('parked', 'quarantined')) FROM changes GROUP BY record ORDER BY max(seq) DESC"
         )
         blobs = uploads.all()
+        unwitnessed = _unwitnessed(database, seen.size) if seen is not None else 0
     by_record: dict[str, list[Blob]] = defaultdict(list)
     for blob in blobs:
         for record in blob.records:
             by_record[record].append(blob)
     lines = [RecordLine._make((*row, tuple(by_record.pop(row[0], ())))) for row in counts]
     loose = {blob.sha256: blob for left in by_record.values() for blob in left}
-    return Ledger(tuple(lines), tuple(loose.values()))
+    return Ledger(tuple(lines), tuple(loose.values()), unwitnessed)
+
+
+def _unwitnessed(database: Database, size: int) -> int:
+    """What has a receipt at or beyond this size of the log."""
+    return sum(
+        int(database.value(f"SELECT count(*) FROM {table} WHERE proven = 1 AND leaf >= ?", (size,)))
+        for table in ("changes", "blobs")
+    )

@@ -135,6 +135,7 @@ class _Rule:
 
     def __init__(self, tablet: Tablet) -> None:
         self._tablet, self._terms, self._now = tablet, terms_of(tablet.home), server_ms(tablet)
+        self._seen = tablet.witnessed()
         self._removed = Removals(tablet.store.database).all()
         self._owed = {_sha256_of(tablet, evidence) for evidence in tablet.store.chores.owing()}
 
@@ -146,6 +147,8 @@ class _Rule:
             return Line(blob, what, Label("服务器还没有", "the server does not have it yet"))
         if not blob.proven:
             return Line(blob, what, Label("回执还没有核验", "its receipt is not verified yet"))
+        if not self._witnessed(blob):
+            return Line(blob, what, Label("回执还没有见证会签", "too few witnesses stand behind its receipt yet"))
         if blob.sha256 in self._owed:
             return Line(
                 blob, what, Label("还要用它生成小图或水印", "pictures or a marked copy are still to be made of it")
@@ -161,6 +164,13 @@ class _Rule:
         if self._now < due:
             return Line(blob, what, Label("保留期未到", "its term is not over"), due)
         return Line(blob, what, Label("可以清理", "may go"), due, may=True)
+
+    def _witnessed(self, blob: Blob) -> bool:
+        """Whether as many witnesses as the trust file asks for have seen the log with its receipt in it."""
+        if self._seen is None:
+            return True
+        receipt = self._tablet.store.uploads.receipt(blob.sha256)
+        return receipt is not None and receipt.leaf < self._seen.size
 
     def _due(self, blob: Blob, what: What, states: Collection[State]) -> int | None:
         """When its term is over; None while something must happen first."""

@@ -23,13 +23,14 @@ from typing import Any, Literal, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from field_client import ledger, trustfile, uploads
+from field_client import ledger, trustfile, uploads, witnessed
 from field_client.ledger import Ledger
 from field_client.likeness import Shelf
 from field_client.outbox import Own
 from field_client.platform import BlobFiles, Line, Platform, database
 from field_client.removals import Removals
 from field_client.store import Store
+from field_client.witnessed import Seen
 from schemas import registry as kinds
 from schemas.base import DELETED, Invalid, RecordSchema
 from schemas.labels import Label
@@ -37,7 +38,15 @@ from schemas.registry import Registry
 from sync.core import clock as stamps
 from sync.core import engine
 from sync.core.change import Change, compose
-from sync.core.errors import InvalidField, NotEnrolled, NotFound, Unavailable, UnknownKind
+from sync.core.errors import (
+    InvalidField,
+    LogInconsistent,
+    NotEnrolled,
+    NotFound,
+    Unavailable,
+    UnknownKind,
+    UntrustedNote,
+)
 from sync.core.fold import Conflict, MergeOf, State, conflicts_of, deleted, values_of
 from sync.peer import Enrolment, Grant, LogKey, Peer, Person, Role, enrolment_proof_input
 from sync.replicator import Progress, Replicator, RoundReport
@@ -402,6 +411,10 @@ class Tablet:
             ).run(GOALS[until], audit=audit)
         if report.problem is None and not report.stopped:
             self.renew_trust()
+            try:
+                witnessed.renew(self.home, self.store, self.peer(), identity.log)
+            except (LogInconsistent, UntrustedNote) as problem:  # as it would have been within the round
+                report.problem = problem
         if audit and report.problem is None and not report.stopped:
             with self.store.writing():
                 self.store.note("audited_ms", now)
@@ -433,7 +446,11 @@ class Tablet:
 
     def ledger(self) -> Ledger:
         """Where everything that was made here is by now."""
-        return ledger.read(self.store.database, self.store.uploads)
+        return ledger.read(self.store.database, self.store.uploads, self.witnessed())
+
+    def witnessed(self) -> Seen | None:
+        """The newest checkpoint that witnesses have cosigned; None where the trust file asks for none."""
+        return witnessed.seen(self.home, self.store)
 
     @property
     def retention(self) -> Retention:

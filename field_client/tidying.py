@@ -26,8 +26,9 @@ from field_client.uploads import Blob
 from schemas.labels import Label
 from sync.core import receipts
 from sync.core.errors import DigestMismatch, NotFound, Problem, Unavailable
-from sync.core.note import SignatureType, Verifier, open_note
+from sync.core.note import Verifier, open_note
 from sync.core.trust import Trust
+from sync.core.witnessing import witnessed_at
 from sync.peer import BlobReceipt, Held
 
 PURPOSE = "平板调回"
@@ -145,16 +146,16 @@ def _check(tablet: Tablet, blob: Blob, receipt: BlobReceipt) -> None:
 
 def _witnessed(tablet: Tablet, receipt: BlobReceipt, trust: Trust) -> bool:
     """Whether a checkpoint that covers the receipt is cosigned by enough witnesses."""
-    for note in (receipt.checkpoint, tablet.peer().checkpoint()):
-        opened = open_note(note, trust.verifiers())
-        cosigned = {one.name for one in opened.signatures if one.type is SignatureType.COSIGNATURE}
-        seen = opened.checkpoint
-        if len(cosigned) < trust.quorum or seen.origin != _log(tablet).name or receipt.leaf >= seen.size:
-            continue
-        proof = tablet.peer().inclusion(seen.size, [receipt.leaf]).get(receipt.leaf, ())
-        receipts.check_inclusion(receipts.act_leaf(receipt.act), receipt.leaf, proof, seen)
-        return True
-    return False
+    try:
+        note = tablet.peer().witnessed()
+    except NotFound:
+        return False
+    seen = receipts.opened(note, _log(tablet))
+    if witnessed_at(open_note(note, trust.verifiers()), trust) is None or receipt.leaf >= seen.size:
+        return False
+    proof = tablet.peer().inclusion(seen.size, [receipt.leaf]).get(receipt.leaf, ())
+    receipts.check_inclusion(receipts.act_leaf(receipt.act), receipt.leaf, proof, seen)
+    return True
 
 
 def _trust(tablet: Tablet) -> Trust | None:

@@ -26,21 +26,22 @@ from schemas.base import DELETED
 from schemas.fields import Attachments, Ref, Tags
 from schemas.kinds.evidence import OPERATIONS, SOURCES, STATUTORY_KINDS
 from schemas.labels import Label
-from server import acts, trusts
+from server import acts, trusts, witnesses
 from server.acts import Act
 from server.grading import Grader
 from server.instance import Instance
 from server.keys import Voice
-from server.storage import blobs, journal, merkle, people, states
+from server.storage import attested, blobs, journal, merkle, people, states
 from server.storage.database import Connection
 from server.storage.files import sync_folder
 from server.storage.journal import Linked
+from server.witnesses import Asked
 from sync.core import grade as grading
 from sync.core.change import START, Change, canonical
 from sync.core.cosigning import key_id
 from sync.core.errors import NotFound
 from sync.core.fold import State, values_of
-from sync.core.note import fingerprint
+from sync.core.note import Checkpoint, body_of, fingerprint, parse_checkpoint
 from sync.core.rules import Rights
 from sync.core.signing import covered
 
@@ -53,12 +54,13 @@ Progress = Callable[[str, int, int], None]
 
 
 class Made(NamedTuple):
-    """A bundle that was written: its number, file, size in bytes, and the report in it."""
+    """A bundle that was written: its number, file, size in bytes, the report in it, and what witnesses said to it."""
 
     number: str
     file: Path
     size: int
     report: Report
+    asked: tuple[Asked, ...] = ()
 
 
 class _Shown(NamedTuple):
@@ -92,6 +94,7 @@ def make(
         acts.append(conn, voice.compartment, acts.EXPORTED, now, bundle=number, record=record, by=by, purpose=purpose)
         for one in house.keys.voices.values():
             merkle.checkpoint(conn, one, now)
+    asked = tuple(witnesses.ask(house, all=False))
     with house.database.read() as conn:
         draft, withheld = Draft(), []
         evidence = {id: one for id, one in shown.items() if one.state.kind == "evidence"}
@@ -107,18 +110,19 @@ def make(
         walls = {house.registry[one.state.kind].compartment for one in shown.values()}
         told = _acts(conn, walls, pairs, evidence.values(), number)
         links = _chains(conn, draft, pairs)
-        _log(conn, house, draft, pairs, told, now)
+        trust = trusts.published(house.settings)
+        points = _points(conn, house, pairs, told, trust)
+        _log(conn, house, draft, pairs, told, points)
         _people(conn, draft, links, pairs)
         grades = _grades(conn, house, shown)
         draft.texts["grades.ndjson"] = joined(grades)
-        trust = trusts.published(house.settings)
         authority = trust.trust.authority if trust is not None else voice.origin
         if trust is not None:
             draft.texts |= trust.files()
         draft.texts["acts.ndjson"] = joined(
             [{"act": a.content.decode(), "leaf": a.leaf, "log": _origin(house, a)} for a in told]
         )
-        report = _report(conn, house, shown, record, pairs, told, grades, voice, trust)
+        report = _report(conn, house, shown, record, pairs, told, grades, voice, trust, points)
         title = _title(house, shown[record])
         manifest = Manifest(
             number, record, shown[record].state.kind, title, purpose, authority, now,
@@ -135,7 +139,7 @@ def make(
     signature = voice.sign(BUNDLE_TAG + manifest.dump())
     _write(file, draft, manifest, signature)
     progress("written", 1, 1)
-    return Made(number, file, file.stat().st_size, report)
+    return Made(number, file, file.stat().st_size, report, asked)
 
 
 # --- What goes in -----------------------------------------------------------------------------------------------------
@@ -231,11 +235,48 @@ def _line(one: Linked, shown: bool) -> dict[str, Any]:
     return link | ({"leaf": one.leaf, "log": one.log, "status": one.status} if shown else {})
 
 
+def _points(
+    conn: Connection,
+    house: Instance,
+    pairs: list[tuple[Linked, Change]],
+    told: list[Act],
+    trust: trusts.Published | None,
+) -> dict[str, str]:
+    """compartment → the checkpoint that everything is proven against: the newest that enough witnesses have cosigned,
+    where it covers all that is shown, else the newest.
+    """
+    covered: dict[str, int] = {}
+    for log, leaf in _leaves(pairs, told):
+        covered[log] = max(covered.get(log, 0), leaf + 1)
+    points = {}
+    for compartment, least in sorted(covered.items()):
+        voice = house.keys.voice(compartment)
+        note = witnesses.newest_witnessed(conn, voice, trust.trust) if trust is not None else None
+        if note is None or _point(note).size < least:
+            note = merkle.checkpoint(conn, voice, house.now())
+            note = attested.note(conn, compartment, _point(note).size) or note
+        points[compartment] = note
+    return points
+
+
+def _leaves(pairs: list[tuple[Linked, Change]], told: list[Act]) -> set[tuple[str, int]]:
+    return {(link.log, link.leaf) for link, _ in pairs} | {(act.log, act.leaf) for act in told}
+
+
+def _point(note: str) -> Checkpoint:
+    return parse_checkpoint(body_of(note))
+
+
 def _log(
-    conn: Connection, house: Instance, draft: Draft, pairs: list[tuple[Linked, Change]], told: list[Act], now: int
+    conn: Connection,
+    house: Instance,
+    draft: Draft,
+    pairs: list[tuple[Linked, Change]],
+    told: list[Act],
+    notes: dict[str, str],
 ) -> None:
     """Proofs that every change and act is in its log, and that the log extends what tablets saw of it."""
-    leaves = {(link.log, link.leaf) for link, _ in pairs} | {(act.log, act.leaf) for act in told}
+    leaves = _leaves(pairs, told)
     seen = {
         (link.log, int(change.body["seen"]["size"]), str(change.body["seen"]["root"]))
         for link, change in pairs
@@ -243,9 +284,9 @@ def _log(
     }
     proofs: list[dict[str, Any]] = []
     points: list[dict[str, Any]] = []
-    for compartment in sorted({log for log, _ in leaves}):
-        voice, size = house.keys.voice(compartment), merkle.size(conn, compartment)
-        points.append({"note": merkle.checkpoint(conn, voice, now)})
+    for compartment, note in notes.items():
+        voice, size = house.keys.voice(compartment), _point(note).size
+        points.append({"note": note})
         for _, leaf in sorted(one for one in leaves if one[0] == compartment):
             proof = merkle.inclusion(conn, compartment, leaf, size)
             proofs.append({"leaf": leaf, "log": voice.origin, "proof": [base64(node) for node in proof]})
@@ -331,6 +372,7 @@ def _report(
     grades: list[dict[str, Any]],
     voice: Voice,
     trust: trusts.Published | None,
+    points: dict[str, str],
 ) -> Report:
     names = {one.id: one.name for one in people.everybody(conn)}
     graded = {one["record"]: one for one in grades}
@@ -399,7 +441,7 @@ def _report(
             who = names.get(str(act.body.get("by")), str(act.body.get("by")))
             what = "导出证据包" if act.body["act"] == acts.EXPORTED else f"查阅 {str(act.body.get('blob'))[:12]}"
             accesses.append(Access(act.body["at"], who, what, str(act.body.get("purpose") or ""), act.leaf))
-    size = merkle.size(conn, voice.compartment)
+    point = _point(points[voice.compartment])  # there is one: the export is a leaf of this log
     main = graded.get(record)
     party = next((str(one.values.get("name")) for one in shown.values() if one.state.kind == "institution"), "")
     parked = [
@@ -407,7 +449,7 @@ def _report(
     ]
     return Report(
         "", record, "", "", party, "", 0, "", fingerprint(trust.root) if trust is not None else "—",
-        voice.origin, size, merkle.root(conn, voice.compartment).hex(),
+        voice.origin, point.size, point.root.hex(),
         main["grade"] if main else "", tuple(zh for zh, _ in main["reasons"]) if main else (),
         tuple(items), tuple(steps), (), tuple(derived), tuple(accesses), (), tuple(parked),
     )  # fmt: skip

@@ -22,6 +22,7 @@ from gunicorn.app.base import BaseApplication
 from schemas.labels import Label
 from server.api.door import EXTENSION
 from server.app import create_app
+from server.attending import Attendant
 from server.config import Settings
 from server.instance import open_instance
 from server.searching import Keeper, Searcher
@@ -34,6 +35,7 @@ STUCK_S = 120
 """A worker that gives no sign of life for this long is replaced."""
 KEEP_ALIVE_S = 75
 """Tablets make many small requests on one connection; a new one costs them several round trips."""
+_ATTENDANT = "patrolbook-attendant"
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,8 @@ class _Application(BaseApplication):  # type: ignore[misc]  # gunicorn is not ty
     def load(self) -> Flask:
         app = create_app(self._settings)
         Keeper(Searcher(app.extensions[EXTENSION])).start()
+        attendant = app.extensions[_ATTENDANT] = Attendant(app.extensions[EXTENSION])
+        attendant.start()
         # A push makes tens of thousands of small objects that live as long as the request and hold no cycles; looking
         # for cycles among them again and again was a quarter of its time.
         gc.collect()
@@ -134,6 +138,7 @@ class _Application(BaseApplication):  # type: ignore[misc]  # gunicorn is not ty
 def _leave(_: Any, worker: Any) -> None:
     app = getattr(worker, "wsgi", None)
     if isinstance(app, Flask):
+        app.extensions[_ATTENDANT].stop()
         app.extensions[EXTENSION].close()
 
 

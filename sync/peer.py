@@ -527,6 +527,12 @@ class Peer(Protocol):
     def checkpoint(self) -> str:
         """The newest signed note of the log."""
 
+    def witnessed(self) -> str:
+        """The newest one that as many witnesses have cosigned as the trust file asks for.
+
+        :raises NotFound: there is none yet
+        """
+
     def inclusion(self, size: int, leaves: Sequence[int]) -> dict[int, tuple[bytes, ...]]:
         """leaf → proof that it is in the log of that size."""
 

@@ -32,4 +32,4 @@ python=$(find_python) || { need python3 python3-venv; python=$(find_python); }
 echo "setup: installing packages (a few minutes the first time)"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 .venv/bin/python -m pip install --quiet --disable-pip-version-check \
-    --constraint constraints.txt --editable '.[server,tablet,dev]'
+    --constraint constraints.txt --editable '.[server,tablet,witness,dev]'

@@ -264,6 +264,7 @@ def _status(ledger: Ledger, reasons: list[Label], lost: list[str]) -> dict[str, 
     return {
         "safe_to_hand_in": not reasons,
         "reasons": [reason._asdict() for reason in reasons],
+        "unwitnessed": ledger.unwitnessed,
         "records": [
             {**line._asdict(), "blobs": [blob.sha256 for blob in line.blobs], "safe": line.safe}
             for line in ledger.records

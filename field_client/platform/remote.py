@@ -205,6 +205,11 @@ class Remote:
         with _as_told():
             return note.decode()
 
+    def witnessed(self) -> str:
+        note = self._exchange("GET", "/log/witnessed")
+        with _as_told():
+            return note.decode()
+
     def inclusion(self, size: int, leaves: Sequence[int]) -> dict[int, tuple[bytes, ...]]:
         told = self._json("POST", "/log/inclusion", {"size": size, "leaves": list(leaves)})
         with _as_told():

@@ -8,9 +8,11 @@ from flask import Response, request
 from flask_smorest import Blueprint
 
 from schemas import wire
+from schemas.labels import Label
+from server import witnesses
 from server.api import door
 from server.api.description import BASE, query, verb
-from server.storage import merkle
+from server.storage import attested, merkle
 from sync.core.errors import NotFound
 
 blueprint = Blueprint("log", __name__, url_prefix=BASE, description="Proofs that nothing was rewritten")
@@ -26,7 +28,7 @@ _SIZE = {"type": "integer", "minimum": 0}
     blueprint,
     "GET",
     "/log/checkpoint",
-    "The newest signed checkpoint",
+    "The newest signed checkpoint, with the cosignatures that it has so far",
     gives={"text/plain": {"schema": {"type": "string"}}},
 )
 @door.signed(revoked=True)
@@ -35,6 +37,25 @@ def checkpoint() -> Response:
     voice = door.voice()
     with house.database.read() as conn:
         note = merkle.checkpoint(conn, voice, house.now())
+        note = attested.note(conn, voice.compartment, merkle.size(conn, voice.compartment)) or note
+    return Response(note, content_type=NOTE)
+
+
+@verb(
+    blueprint,
+    "GET",
+    "/log/witnessed",
+    "The newest checkpoint that as many witnesses have cosigned as the trust file asks for",
+    gives={"text/plain": {"schema": {"type": "string"}}},
+    problems=[NotFound],
+)
+@door.signed(revoked=True)
+def witnessed() -> Response:
+    house, trust = door.instance(), witnesses.trusted(door.instance())
+    with house.database.read() as conn:
+        note = witnesses.newest_witnessed(conn, door.voice(), trust) if trust is not None else None
+    if note is None:
+        raise NotFound(what=Label("有见证的检查点", "a witnessed checkpoint"))
     return Response(note, content_type=NOTE)
 
 

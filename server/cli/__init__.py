@@ -10,7 +10,8 @@ import server.cli.photos
 import server.cli.proof
 import server.cli.setup
 import server.cli.shifts
-import server.cli.tables  # noqa: F401
+import server.cli.tables
+import server.cli.witness  # noqa: F401
 from server.cli.frame import main
 
 __all__ = ["main"]

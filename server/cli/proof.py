@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64decode
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,9 +13,10 @@ from custody.checks import ENDS, WORDS, examine
 from schemas.labels import Label
 from server import acts, bundles, trusts
 from server.cli.frame import Group, Run, as_json, by, command, main, option, passphrase
+from server.posting import check_url
 from server.storage.files import write_new
-from sync.core.errors import InvalidField, NotFound, NotReady, Refused
-from sync.core.note import fingerprint
+from sync.core.errors import InvalidField, Malformed, NotFound, NotReady, Refused
+from sync.core.note import SignatureType, fingerprint, read_vkey
 from sync.core.trust import Witness
 
 TRUST = Group("trust", about=Label("信任文件（由根密钥签名）", "The trust file, signed by the root key"))
@@ -58,8 +58,11 @@ def root(run: Run, file: Path, passphrase: str | None) -> None:
     "--witness",
     "witnesses",
     multiple=True,
-    metavar="NAME=KEY",
-    about=Label("见证单位及其公钥（base64），可多次给出", "A witness and its key in base64; may be repeated"),
+    metavar="KEY[,URL]",
+    about=Label(
+        "见证单位的公钥（patrolbook-witness show）和地址，可多次给出",
+        "A witness's key, as `patrolbook-witness show` prints it, and its address; may be repeated",
+    ),
 )
 @option("--quorum", type=click.IntRange(0), about=Label("需要几个见证", "How many witnesses are needed"))
 @option(
@@ -227,6 +230,12 @@ def bundle(run: Run, record: str, out: Path | None, purpose: str, no_originals: 
     run.say(
         Label(f"已写入 {made.file}：{count} 件证据，{size}", f"Wrote {made.file}: {count} items, {size}"), "bold green"
     )
+    for one in made.asked:
+        if one.problem is not None:
+            told = Label(
+                f"见证 {one.witness}：{one.problem.text('zh')}", f"Witness {one.witness}: {one.problem.text('en')}"
+            )
+            run.say(told, "yellow")
     if trusts.published(run.house.settings) is None:
         hint = "还没有信任文件，核验会“材料不全”：请先 trust root、trust sign"
         english = "There is no trust file yet, so a check will be incomplete: run trust root and trust sign"
@@ -280,13 +289,12 @@ def _county(text: str) -> tuple[str, str]:
 
 
 def _witness(text: str) -> Witness:
-    name, _, key = text.partition("=")
+    key, _, url = text.partition(",")
     try:
-        raw = b64decode(key, validate=True)
-    except ValueError:
-        raw = b""
-    if not name or len(raw) != 32:
-        raise InvalidField(
-            field="witness", detail=Label("应为 名称=公钥（base64）", "is NAME=KEY with the key in base64")
-        )
-    return Witness(name, raw)
+        verifier = read_vkey(key)
+    except Malformed:
+        verifier = None
+    if verifier is None or verifier.type is not SignatureType.COSIGNATURE:
+        detail = Label("应为 见证公钥（名称+编号+base64），可加 ,地址", "is a witness's key (name+id+base64), and ,URL")
+        raise InvalidField(field="witness", detail=detail)
+    return Witness(verifier.name, verifier.public_key, check_url(url) if url else "")

@@ -165,3 +165,25 @@ checkpoints = Table(
     Column("made", Big, nullable=False),
     PrimaryKeyConstraint("log", "size"),
 )
+
+cosignatures = Table(
+    "cosignatures",
+    metadata,
+    Column("log", Text, nullable=False),
+    Column("size", Big, nullable=False),  # of the checkpoint that it stands below
+    Column("witness", Text, nullable=False),
+    Column("line", Text, nullable=False),  # as the witness wrote it, with its newline
+    Column("at", Big, nullable=False),  # when, by the witness's clock
+    PrimaryKeyConstraint("log", "size", "witness"),
+)
+
+stamps = Table(
+    "stamps",
+    metadata,
+    Column("log", Text, nullable=False),
+    Column("size", Big, nullable=False),  # of the checkpoint whose note is stamped
+    Column("authority", Text, nullable=False),  # where it was asked
+    Column("response", LargeBinary, nullable=False),  # the bytes as they came
+    Column("at", Big, nullable=False),  # the time that is in it
+    PrimaryKeyConstraint("log", "size", "authority"),
+)

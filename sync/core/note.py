@@ -130,6 +130,28 @@ class Verifier:
         return key_id(self.name, self.public_key, self.type)
 
 
+def vkey(verifier: Verifier) -> str:
+    """The written form of a trusted key, `name+key id+base64`, as other logs and witnesses take it."""
+    return f"{verifier.name}+{verifier.id.hex()}+{_base64(bytes([verifier.type]) + verifier.public_key)}"
+
+
+def read_vkey(text: str) -> Verifier:
+    """The key that `vkey` wrote.
+
+    :raises Malformed: anything else
+    """
+    name, _, rest = text.partition("+")
+    id, _, blob = rest.partition("+")
+    raw = _bytes(blob)
+    try:
+        verifier = Verifier(name, raw[1:], SignatureType(raw[0]))
+    except (ValueError, IndexError):
+        raise Malformed(detail="not a key in its written form") from None
+    if verifier.id.hex() != id:
+        raise Malformed(detail="the key and its id differ")
+    return verifier
+
+
 @dataclass(frozen=True, slots=True)
 class Signature:
     """A verified signature: whose it is and, for a witness, when it was made (seconds since 1970, UTC)."""
@@ -169,6 +191,30 @@ def signature_line(body: str, name: str, seed: bytes) -> str:
     key = Ed25519PrivateKey.from_private_bytes(seed)
     verifier = Verifier(name, key.public_key().public_bytes_raw())
     return f"{_DASH}{name} {_base64(verifier.id + key.sign(_encoded(body)))}\n"
+
+
+def cosignature_line(body: str, name: str, seed: bytes, time: int) -> str:
+    """The line that the witness `name` adds below a checkpoint at `time`, in seconds since 1970.
+
+    :raises Malformed: a body that is no checkpoint, or a time that the form has no place for
+    """
+    parse_checkpoint(body)
+    if not 0 < time <= MAX_NUMBER:
+        raise Malformed(detail="the time of a cosignature")
+    key = Ed25519PrivateKey.from_private_bytes(seed)
+    verifier = Verifier(name, key.public_key().public_bytes_raw(), SignatureType.COSIGNATURE)
+    signature = time.to_bytes(TIMESTAMP_BYTES, "big") + key.sign(_cosigned(body, time))
+    return f"{_DASH}{name} {_base64(verifier.id + signature)}\n"
+
+
+def body_of(text: str) -> str:
+    """The body of a note, whoever signed it. Raises Malformed where it is none."""
+    return _split(text)[0]
+
+
+def lines_of(text: str) -> list[str]:
+    """The signature lines of a note, each with its newline. Raises Malformed where it is none."""
+    return [line + "\n" for line in _split(text)[1]]
 
 
 def sign_note(body: str, name: str, signer: bytes) -> str:
@@ -215,7 +261,7 @@ def _verified(verifier: Verifier, body: str, signature: bytes) -> Signature:
     if verifier.type is SignatureType.COSIGNATURE:
         time = int.from_bytes(signature[:TIMESTAMP_BYTES], "big")
         signature = signature[TIMESTAMP_BYTES:]
-        message = f"cosignature/v1\ntime {time}\n".encode() + message
+        message = _cosigned(body, time)
     try:
         Ed25519PublicKey.from_public_bytes(verifier.public_key).verify(signature, message)
     except InvalidSignature:
@@ -223,6 +269,11 @@ def _verified(verifier: Verifier, body: str, signature: bytes) -> Signature:
     if time is not None and time > MAX_NUMBER:
         raise UntrustedNote(detail=f"the time of {verifier.name} is out of range")
     return Signature(verifier.name, verifier.type, time)
+
+
+def _cosigned(body: str, time: int) -> bytes:
+    """What a witness signs."""
+    return f"cosignature/v1\ntime {time}\n".encode() + _encoded(body)
 
 
 # ---- the one written form ----------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from schemas.registry import shipped
 from server.cli import main as server
 from server.errors import status_of
 from sync.core.errors import RETIRED, by_code
+from witness.cli import main as witness
 
 DOCS = Path(__file__).parents[2] / "docs"
 PROTOCOL = (DOCS / "protocol.md").read_text()
@@ -40,6 +41,9 @@ def commands(group: click.Group, prefix: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("command", commands(server, "patrolbook-server") + commands(tablet, "patrolbook"))
+@pytest.mark.parametrize(
+    "command",
+    commands(server, "patrolbook-server") + commands(tablet, "patrolbook") + commands(witness, "patrolbook-witness"),
+)
 def test_every_command_is_in_the_operations_page(command: str) -> None:
     assert f"`{command}" in OPERATIONS

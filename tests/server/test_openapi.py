@@ -26,6 +26,7 @@ VERBS = {
     "/lease": {"post"},
     "/lease/unlock": {"post"},
     "/log/checkpoint": {"get"},
+    "/log/witnessed": {"get"},
     "/log/inclusion": {"post"},
     "/log/consistency": {"get"},
 }

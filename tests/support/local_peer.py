@@ -11,7 +11,7 @@ from hashlib import sha256 as digest_of
 from typing import Any, BinaryIO
 
 from custody import codes
-from server import imaging, intake, leases, openings, originals, outflow, trusts, uploads
+from server import imaging, intake, leases, openings, originals, outflow, trusts, uploads, witnesses
 from server.access import enrolment
 from server.access.rights import Scope, compartment_of, rights_at, scope_of
 from server.instance import Instance
@@ -159,6 +159,14 @@ class LocalPeer:
         voice = self._voice()
         with self.house.database.read() as conn:
             return merkle.checkpoint(conn, voice, self.house.now())
+
+    def witnessed(self) -> str:
+        voice, trust = self._voice(), witnesses.trusted(self.house)
+        with self.house.database.read() as conn:
+            note = witnesses.newest_witnessed(conn, voice, trust) if trust is not None else None
+        if note is None:
+            raise NotFound(what="witnessed")
+        return note
 
     def inclusion(self, size: int, leaves: Sequence[int]) -> dict[int, tuple[bytes, ...]]:
         log = self._voice().compartment
