@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import os
 import secrets
 import shutil
@@ -151,6 +152,10 @@ class DropBox:
                 found.append(read_entry(folder))
         return found
 
+    def numbers(self, recording: str) -> set[int]:
+        """The segments of a recording that are here."""
+        return {one.capture.number for one in self.waiting() if one.capture.recording == recording}
+
     def damaged(self) -> list[Path]:
         """The objects whose statement cannot be read or is not signed by its key; they stay where they are."""
         wrong = []
@@ -209,10 +214,13 @@ class DropBox:
 
     def _head(self) -> tuple[int, str]:
         """Number and hash of the newest capture, whether it was noted or the power went before that."""
-        seq, prev = self._noted_head()
-        for entry in self.waiting():
-            if entry.capture.seq > seq:
-                seq, prev = entry.capture.seq, entry.capture.hash
+        seq, prev = noted, _ = self._noted_head()
+        for folder in self._published():
+            if int(folder.name) > noted:  # a long recording waits in hundreds of them; those before were noted
+                with contextlib.suppress(Problem):
+                    entry = read_entry(folder)
+                    if entry.capture.seq > seq:
+                        seq, prev = entry.capture.seq, entry.capture.hash
         taken = [int(one.name) for one in self._published(whole=False)]
         return max([seq, *taken]), prev  # a damaged one keeps its number
 
@@ -268,6 +276,17 @@ class Sealer:
             made = self._seal(watched, about, recording, number, lambda: tape.ended)
             last = made.last
             yield made
+
+    def segment(self, content: bytes, about: About, recording: str, number: int, last: bool) -> Capture:
+        """Seal one piece of what a camera gives, as segment `number` of a recording; safe on return.
+
+        Whoever sends it once more, because the answer got lost, asks `DropBox.numbers` first.
+
+        :raises EmptyFile: the first one has no byte
+        :raises DiskFull: the segments before it are kept
+        """
+        require_space(self._box.home, len(content) + RESERVE_BYTES)
+        return self._seal(_Watched(io.BytesIO(content).read, lambda more: None), about, recording, number, lambda: last)
 
     def _seal(
         self, source: _Watched, about: About, recording: str, number: int, is_last: Callable[[], bool]

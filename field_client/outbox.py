@@ -225,6 +225,11 @@ class Outbox:
         sql = f"SELECT DISTINCT record FROM changes WHERE status IN {_PENDING} AND (?1 IS NULL OR kind = ?1)"
         return [record for (record,) in self.database.rows(sql, (kind,))]
 
+    def mentioning(self, kind: str, text: str) -> list[str]:
+        """The records of a kind with such changes that hold a text as it was written."""
+        sql = f"SELECT DISTINCT record FROM changes WHERE status IN {_PENDING} AND kind = ? AND instr(content, ?)"
+        return [record for (record,) in self.database.rows(sql, (kind, text.encode()))]
+
     def pending_kinds(self) -> list[str]:
         return [kind for (kind,) in self.database.rows(f"SELECT DISTINCT kind FROM changes WHERE status IN {_PENDING}")]
 

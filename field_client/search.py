@@ -14,7 +14,9 @@ program that writes to the store can forget it. `Search.catch_up` works the note
 
 from __future__ import annotations
 
+import math
 import re
+import unicodedata
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -29,6 +31,15 @@ AT_ONCE = 200
 """Records indexed in one transaction: about 80 ms, short enough for whoever waits to write an answer."""
 MOST_READINGS = 8
 MOST_SPLITS = 16
+REACHES_M = (500, 2_000, 10_000, 50_000, 500_000)
+"""How far around a position is looked, one after the other."""
+METRES_E7 = 0.011132
+"""Metres in 1e-7 degree of latitude."""
+ALIKE = 0.6
+"""From here on two names are told as perhaps one: the share of their pairs of characters that both have."""
+ALIKE_FROM = 60
+COMMON = re.compile("培训|学校|中心|教育|机构|有限公司|工作室|俱乐部|辅导|托管|艺术|文化|咨询|[（(].*?[)）]")
+"""What names of such places have in common says little about which one it is."""
 
 ALSO_READ = {
     "乐": ("le", "yue"), "仇": ("chou", "qiu"), "单": ("dan", "shan"), "区": ("qu", "ou"), "曾": ("ceng", "zeng"),
@@ -72,12 +83,19 @@ DROP TRIGGER search_unmerged;
 _SCHEMA = """
 CREATE TABLE search_todo (record TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE search_entries (n INTEGER PRIMARY KEY, record TEXT NOT NULL UNIQUE, name TEXT NOT NULL,
-    area TEXT NOT NULL, address TEXT NOT NULL);
+    area TEXT NOT NULL, address TEXT NOT NULL, lat INTEGER, lon INTEGER);
+CREATE INDEX search_places ON search_entries (lat) WHERE lat IS NOT NULL;
 CREATE TABLE search_syllables (syllable TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE VIRTUAL TABLE search_text USING fts5 (name, other, initials, pinyin, content = '',
     contentless_delete = 1, tokenize = 'ascii');
 INSERT OR IGNORE INTO search_todo SELECT id FROM states WHERE kind = '{kind}';
 INSERT OR IGNORE INTO search_todo SELECT record FROM changes WHERE kind = '{kind}';
+"""
+_OLD_TABLES_GO = """
+DROP TABLE search_todo;
+DROP TABLE search_entries;
+DROP TABLE search_syllables;
+DROP TABLE search_text;
 """
 
 
@@ -103,6 +121,8 @@ class Search:
             "SELECT 1 FROM sqlite_master WHERE name = 'search_state_put' AND sql LIKE '%OR IGNORE%'"
         ):
             self._make(_OLD_TRIGGERS_GO, _TRIGGERS)
+        if not self._database.value("SELECT 1 FROM pragma_table_info('search_entries') WHERE name = 'lat'"):
+            self._make(_OLD_TRIGGERS_GO, _OLD_TABLES_GO, _SCHEMA, _TRIGGERS)  # one without positions is made anew
 
     def _make(self, *scripts: str) -> None:
         with self._database.writing():
@@ -128,6 +148,52 @@ class Search:
             if len(found) >= limit:
                 break
         return list(found.values())[:limit]
+
+    def some(self, limit: int = 20) -> list[Found]:
+        """Institutions to begin with where nothing was asked: those that were entered last."""
+        rows = self._database.rows(
+            "SELECT record, name, area, address FROM search_entries ORDER BY record DESC LIMIT ?", (limit,)
+        )
+        return [Found(*row) for row in rows]
+
+    def count(self) -> int:
+        """How many institutions are in the index."""
+        return int(self._database.value("SELECT count(*) FROM search_entries"))
+
+    def near(self, lat: int, lon: int, limit: int = 20) -> list[tuple[Found, int]]:
+        """The institutions with a position nearest to one (in 1e-7 degrees), each with its distance in metres."""
+        found: list[tuple[Found, int]] = []
+        for reach_m in REACHES_M:
+            reach = round(reach_m / METRES_E7)
+            rows = self._database.rows(
+                "SELECT record, name, area, address, lat, lon FROM search_entries WHERE lat BETWEEN ? AND ?",
+                (lat - reach, lat + reach),
+            )
+            found = sorted(
+                ((Found(*row[:4]), distance_m(lat, lon, row[4], row[5])) for row in rows), key=lambda one: one[1]
+            )
+            if sum(metres <= reach_m for _, metres in found) >= limit:
+                break
+        return found[:limit]
+
+    def alike(self, name: str, address: str = "", limit: int = 5) -> list[Found]:
+        """The institutions that a new one may be already, likeliest first: most of the characters of the name are the
+        same ones in the same neighbourhood, or the name is in the other, or address and half the name agree."""
+        wanted = core_of(name)
+        if len(wanted) < 2:
+            return []
+        pieces = {wanted[place : place + 2] for place in range(len(wanted) - 1)}
+        either = " OR ".join(f'"{" ".join(tokens_of(list(piece)))}"' for piece in sorted(pieces))
+        rows = self._database.rows(
+            "SELECT e.record, e.name, e.area, e.address FROM search_text t JOIN search_entries e ON e.n = t.rowid"
+            f" WHERE t.search_text MATCH ? ORDER BY t.rank LIMIT {ALIKE_FROM}",
+            (f"name : ({either})",),
+        )
+        scored = [(likeness(wanted, core_of(row[1])), Found(*row)) for row in rows]
+        there = "".join(letters_of(address))
+        same_place = {one for _, one in scored if there and _same_address(there, "".join(letters_of(one.address)))}
+        near = [(score, one) for score, one in scored if score >= ALIKE or (score >= ALIKE / 2 and one in same_place)]
+        return [one for _, one in sorted(near, key=lambda one: (-one[0], one[1].name))[:limit]]
 
     def behind(self) -> int:
         """How many changed records are not in the index yet."""
@@ -166,8 +232,8 @@ class Search:
             return
         area, address = (str(values.get(path) or "") for path in ("area", "address"))
         run(
-            "INSERT INTO search_entries (record, name, area, address) VALUES (?, ?, ?, ?)",
-            (record, name, area, address),
+            "INSERT INTO search_entries (record, name, area, address, lat, lon) VALUES (?, ?, ?, ?, ?, ?)",
+            (record, name, area, address, *_position_of(values.get("place"))),
         )
         rest = [str(values[path]) for path in self._schema.search if path != self._schema.title and values.get(path)]
         readings = readings_of(name)
@@ -248,6 +314,41 @@ def _any(parts: list[str]) -> str:
 
 def _all(parts: list[str]) -> str:
     return " AND ".join(f"({part})" for part in parts)
+
+
+# --- how like two are ------------------------------------------------------------------------------------------------
+
+
+def core_of(name: str) -> str:
+    """What tells a name from others: without the words that most of them have, unless nothing else is left."""
+    whole = "".join(letters_of(name))
+    core = "".join(letters_of(COMMON.sub("", unicodedata.normalize("NFKC", name))))
+    return core if len(core) >= 2 else whole
+
+
+def likeness(one: str, other: str) -> float:
+    """How like two names are, from 0 to 1: pairs of neighbours that both have; 1 where one is within the other."""
+    if len(one) >= 2 and len(other) >= 2 and (one in other or other in one):
+        return 1.0
+    first, second = ({text[n : n + 2] for n in range(len(text) - 1)} for text in (one, other))
+    return 2 * len(first & second) / (len(first) + len(second)) if first and second else 0.0
+
+
+def distance_m(lat: int, lon: int, to_lat: int, to_lon: int) -> int:
+    """Metres between two positions in 1e-7 degrees, as exact as "near me" needs it."""
+    up = (to_lat - lat) * METRES_E7
+    across = (to_lon - lon) * METRES_E7 * math.cos(math.radians((lat + to_lat) / 2e7))
+    return round(math.hypot(up, across))
+
+
+def _position_of(place: Any) -> tuple[int | None, int | None]:
+    if isinstance(place, dict) and type(place.get("lat")) is int and type(place.get("lon")) is int:
+        return place["lat"], place["lon"]
+    return None, None
+
+
+def _same_address(one: str, other: str) -> bool:
+    return len(one) >= 4 and len(other) >= 4 and (one in other or other in one)
 
 
 # --- how names are read ----------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,24 +10,21 @@ from typing import Any
 
 import click
 
-from field_client import covert, renewal, revocation
+from field_client import covert, opening, revocation
 from field_client.config import HOME, LANGUAGE, LANGUAGES, Settings, from_env
 from field_client.platform import guard
 from field_client.platform.desktop import desktop
-from field_client.platform.files import EncryptedFiles
 from field_client.platform.keys import COVERT_IDLE_S, Secrets, Vault
-from field_client.rescue import BLOBS
 from field_client.search import AT_ONCE, Found, Search
-from field_client.shifts import first_of_day
-from field_client.tablet import DATABASE, Tablet
+from field_client.tablet import Tablet
+from field_client.telling import INDEXING
 from field_client.terminal import Command, Group, Option, Terminal
 from schemas.labels import Label, Language
-from sync.core.errors import BrokenStore, DeviceRevoked, KeysDestroyed, Locked, NotEnrolled, NotFound, Refused
+from sync.core.errors import Locked, NotEnrolled, NotFound, Refused
 
 SHORT = 8
 """Characters of a record's id that are shown: its end, since ids that were made together begin alike."""
 LEAST = 4
-INDEXING = Label("更新搜索索引", "Updating the search index")
 
 
 class Session:
@@ -105,15 +101,7 @@ class Session:
         """
         home, vault = self.settings.home, self.vault
         self.require_standing()
-        try:
-            opened = renewal.opened(vault, self.pin(), desktop().connect, remember)
-        except DeviceRevoked as problem:
-            contact = vault.leases.contact()
-            if contact is None:
-                raise
-            revocation.learn(home, contact.device, contact.log, problem, desktop().clock.wall_ms())
-            revocation.clear(home, vault)  # locked for good: nothing can be handed in from here
-            raise KeysDestroyed() from problem
+        opened = opening.secrets(home, vault, self.pin(), desktop(), remember=remember)
         if remember and self.settings.guard:
             guard.start(home, self.settings.runtime)
         return opened
@@ -122,27 +110,14 @@ class Session:
 
     def tablet(self) -> Tablet:
         if self._tablet is None:
-            self._tablet = self.opened(self.secrets())
-            covert.settle(self._tablet)  # what was sealed while it was locked
+            self._tablet = opening.unlocked(self.settings.home, self.secrets())
             if covert.is_covert(self._tablet):
                 self.vault.sessions.set_idle(COVERT_IDLE_S)
         return self._tablet
 
     def opened(self, secrets: Secrets, new: bool = False) -> Tablet:
-        """The tablet for these keys; where `new`, its database may be made.
-
-        :raises BrokenStore: damaged, or gone while there are photos: an empty one in its place would hide the loss
-        """
-        home = self.settings.home
-        files = EncryptedFiles(home / BLOBS, secrets.derived(BLOBS))
-        files.sweep(time.time())
-        make = Tablet.open
-        if not (home / DATABASE).exists():
-            if not new or any(files.list()):
-                raise BrokenStore(file=DATABASE, detail=Label("文件不见了", "the file is gone"))
-            make = Tablet.create
-        self._tablet = make(home, secrets.database_key, secrets.seed, files)
-        self._tablet.before_write = first_of_day
+        """The tablet for these keys, see `opening.opened`."""
+        self._tablet = opening.opened(self.settings.home, secrets, new=new)
         return self._tablet
 
     def enrolled(self) -> Tablet:

@@ -140,6 +140,22 @@ class Store:
             found.update(dict.fromkeys(map(self.pulled.root, self.outbox.pending_records(kind)), True))
         return sorted(found.items())
 
+    def mentioning(self, kind: str, text: str) -> list[str]:
+        """The records of a kind that hold a text as it was written, an id for example: no record is opened for it."""
+        with self.database.reading():
+            sql = "SELECT id FROM states WHERE kind = ? AND instr(bytes, ?)"
+            found = {id for (id,) in self.database.rows(sql, (kind, text.encode()))}
+            found.update(map(self.pulled.root, self.outbox.mentioning(kind, text)))
+        return sorted(found)
+
+    def knows(self, record: str) -> bool:
+        """Whether there is such a record, deleted ones included."""
+        try:
+            self.view(record)
+        except NotFound:
+            return False
+        return True
+
     def special(self) -> list[str]:
         """The records that may hold a conflict, a deletion or waiting changes, sorted."""
         with self.database.reading():

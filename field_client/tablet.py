@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import contextlib
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -457,6 +457,11 @@ class Tablet:
         """Acknowledged changes are never deleted: after a restore of the server they are offered again."""
         sql = "SELECT count(*), coalesce(sum(length(content)), 0) FROM changes WHERE status IN ('held', 'settled')"
         return Retention(*self.store.database.row(sql))
+
+    def send_first(self, digests: Collection[str]) -> int:
+        """Send these files before all others from the next round on; returns how many of them still wait."""
+        with self.store.writing():
+            return self.store.uploads.hurry(digests)
 
     def revive(self) -> int:
         """Put the dead letters back into the outbox; returns how many."""

@@ -7,47 +7,36 @@ import json
 import random
 import signal
 import time
-from collections.abc import Callable
 from typing import Any
 
 import click
 
-from field_client import covert, derivatives, renewal, revocation, tidying
+from field_client import covert, renewal, revocation, tidying
 from field_client.agent import Agent
 from field_client.capture import strays
 from field_client.ledger import Ledger, RecordLine
 from field_client.session import Session, command, in_session, option, short
-from field_client.showing import author, lasting, title_of
+from field_client.showing import lasting, title_of
 from field_client.tablet import GOALS, Tablet, Until
+from field_client.telling import (
+    CONFLICTS,
+    OWED,
+    PHASES,
+    SAFE,
+    Candidate,
+    candidates,
+    changes_of,
+    how_far,
+    prepare,
+    reasons_to_keep,
+    summary,
+)
 from field_client.terminal import complain
-from field_client.uploads import Blob
 from schemas.labels import Label
 from schemas.words import label_of, same, size, value_of
 from sync.core.errors import DeviceRevoked, Problem, Unavailable
 from sync.core.fold import Conflict
 from sync.replicator import Progress, RoundReport
-
-PREPARE_S = 10.0
-"""No chore is begun later than this before a round: what is left waits for the next one, the records do not."""
-OWED = Label("处理照片", "Finishing pictures")
-PHASES = {
-    "greeting": Label("连接服务器", "Reaching the server"),
-    "pulling": Label("接收记录", "Receiving records"),
-    "pushing": Label("上传变更", "Sending changes"),
-    "proving": Label("核验回执", "Verifying receipts"),
-    "files": Label("上传文件", "Sending files"),
-    "waiting": Label("等待重试", "Waiting to try again"),
-}
-CONFLICTS = {
-    "hard": Label("同一字段有不同的值", "different values of one field"),
-    "delete_edit": Label("有人删除、有人修改", "deleted by one, edited by another"),
-    "late_edit": Label("记录锁定后才到的修改", "edits that came after the record was locked"),
-    "scope": Label("不在授权区划内", "outside the granted area"),
-    "stale": Label("状态已被他人更改", "the status was moved on by somebody else"),
-    "guard": Label("这一步还缺条件", "a step whose conditions are not met"),
-    "not-permitted": Label("没有权限", "not permitted"),
-    "revoked": Label("设备已停用", "the device was revoked"),
-}
 
 
 @command(
@@ -94,12 +83,6 @@ def _round(session: Session, until: Until) -> bool:
     elif isinstance(report.problem, DeviceRevoked):
         _hand_in(session, report.problem)
     return report.complete
-
-
-def prepare(tablet: Tablet, progress: Callable[[int, int], None] = lambda done, total: None) -> None:
-    """Do what is owed to captured files, as far as the time before a round allows."""
-    end = time.monotonic() + PREPARE_S
-    derivatives.catch_up(tablet, progress, stop=lambda: time.monotonic() > end)
 
 
 def _watch(session: Session) -> None:
@@ -174,27 +157,8 @@ def _tidy(session: Session) -> None:
 
 def _summary(session: Session, report: RoundReport) -> None:
     say, terminal = session.terminal.say, session.terminal
-    taken = report.pushed.total()
-    say(Label(f"接收 {report.pulled} 条记录，上传 {taken} 条变更、{report.blobs} 个文件，"
-              f"用时 {report.seconds:.1f} 秒（↑{size(report.sent)} ↓{size(report.received)}）",
-              f"Received {report.pulled} records, sent {taken} changes and {report.blobs} files in "
-              f"{report.seconds:.1f} s (↑{size(report.sent)} ↓{size(report.received)})"))  # fmt: skip
-    if waiting := taken - report.pushed["accepted"]:
-        say(
-            Label(
-                f"其中 {waiting} 条待县里处理：patrolbook conflicts",
-                f"{waiting} of them wait for staff: patrolbook conflicts",
-            )
-        )
-    if report.forked:
-        say(
-            Label(
-                "这份数据曾被恢复或复制，已改用新的副本编号",
-                "This store was restored or cloned; it goes on as a new replica",
-            )
-        )
-    if report.epoch_changed:
-        say(Label("服务器曾被恢复，已重新提交保留的变更", "The server was restored; everything kept was offered again"))
+    for words in summary(report):
+        say(words)
     for sha256, problem in report.set_aside.items():
         terminal.warn(
             Label(
@@ -205,10 +169,7 @@ def _summary(session: Session, report: RoundReport) -> None:
         complain(terminal, report.problem)
     reasons = reasons_to_keep(session.tablet(), session.tablet().ledger())
     if not reasons:
-        say(
-            Label("全部已由服务器保存并有回执，可以交回平板", "Everything is held by the server with a receipt"),
-            fg="green",
-        )
+        say(SAFE, fg="green")
     for reason in reasons:
         terminal.warn(reason)
 
@@ -252,14 +213,6 @@ def status(session: Session, as_json: bool) -> None:
         session.terminal.warn(Label("请尽快联网：patrolbook sync", "Find a network soon: patrolbook sync"))
 
 
-def reasons_to_keep(tablet: Tablet, ledger: Ledger) -> list[Label]:
-    """Why the tablet must not be handed in yet; empty when it is safe."""
-    reasons = ledger.reasons()
-    if lost := len(strays(tablet)):
-        reasons.append(Label(f"{lost} 个拍摄的文件不属于任何记录", f"{lost} captured files belong to no record"))
-    return reasons
-
-
 def _status(ledger: Ledger, reasons: list[Label], lost: list[str]) -> dict[str, Any]:
     return {
         "safe_to_hand_in": not reasons,
@@ -279,33 +232,8 @@ def _record_row(tablet: Tablet, line: RecordLine) -> tuple[Label | str, ...]:
     title = title_of(tablet, line.record)
     label = schema.label if schema else same(line.kind)
     done = sum(blob.proven for blob in line.blobs)
-    return (short(line.record), Label(f"{label.zh} {title}", f"{label.en} {title}"), _changes(line),
+    return (short(line.record), Label(f"{label.zh} {title}", f"{label.en} {title}"), changes_of(line),
             f"{done}/{len(line.blobs)}" if line.blobs else "")  # fmt: skip
-
-
-def _changes(line: RecordLine) -> Label:
-    parts = [
-        (line.queued, Label("待传", "queued")),
-        (line.dead, Label("无法读取", "unreadable")),
-        (line.unproven, Label("待核验", "unverified")),
-        (line.proven, Label("有回执", "with receipt")),
-        (line.waiting, Label("待县里处理", "waiting for staff")),
-    ]
-    said = [(count, label) for count, label in parts if count]
-    return Label("，".join(f"{n} {one.zh}" for n, one in said), ", ".join(f"{n} {one.en}" for n, one in said))
-
-
-def how_far(blob: Blob) -> Label:
-    """Where a blob is on its way."""
-    if blob.proven:
-        return Label("服务器已保存，有回执", "held by the server, with a receipt")
-    if blob.held:
-        return Label("服务器已保存，回执待核验", "held by the server, receipt not verified yet")
-    if blob.problem:
-        return Label(f"未传：{blob.detail}", f"not sent: {blob.detail}")
-    if blob.all_parts:
-        return Label(f"第 {blob.parts}/{blob.all_parts} 块", f"part {blob.parts} of {blob.all_parts}")
-    return Label("待传", "queued")
 
 
 # --- conflicts -------------------------------------------------------------------------------------------------------
@@ -322,7 +250,7 @@ def how_far(blob: Blob) -> Label:
 @in_session
 def conflicts(session: Session, as_json: bool) -> None:
     tablet = session.tablet()
-    found = [(one, _candidates(tablet, one)) for one in tablet.conflicts()]
+    found = [(one, candidates(tablet, one)) for one in tablet.conflicts()]
     if as_json:
         told = [{**one._asdict(), "values": [{"value": v, "own": own, "by": who.zh} for _, v, who, own in values]}
                 for one, values in found]  # fmt: skip
@@ -332,31 +260,6 @@ def conflicts(session: Session, as_json: bool) -> None:
         session.terminal.say(Label("没有冲突", "No conflicts"))
     for one, values in found:
         _print_conflict(session, one, values)
-
-
-Candidate = tuple[str, Any, Label, bool]
-"""Path, value, who and when, whether it was written here."""
-
-
-def _candidates(tablet: Tablet, conflict: Conflict) -> list[Candidate]:
-    """What the conflict is about: the live values of its path, and own changes that were kept aside."""
-    state = tablet.view(conflict.record)
-    own = {one.change.id: one for one in tablet.history(conflict.record)}
-    found: list[Candidate] = [
-        (conflict.path, value, author(state.acts[id], id in own), id in own)
-        for id, value in sorted(state.live.get(conflict.path, {}).items(), key=lambda one: state.acts[one[0]].hlc)
-    ]
-    if conflict.path:
-        return found
-    parked = {one.id: one for one in state.parked}
-    for id in conflict.candidates:
-        if id in own:
-            found += [
-                (path, own[id].change.value(path), Label("本机", "this tablet"), True) for path in own[id].change.set
-            ]
-        elif id in parked:
-            found += [(path, None, same("、".join(parked[id].by)), False) for path in parked[id].paths]
-    return found
 
 
 def _print_conflict(session: Session, conflict: Conflict, values: list[Candidate]) -> None:

@@ -1,0 +1,27 @@
+"""Places where a file may be put to be carried away: USB sticks and cards as this system names them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_UNIX = ("/media", "/run/media", "/mnt", "/Volumes")
+_TERMUX = ("storage/external-1", "storage/external-2", "storage/downloads")
+
+
+def drives() -> list[Path]:
+    """Folders that can be written to, likeliest first; empty where none is plugged in."""
+    found: list[Path] = []
+    if os.name == "nt":
+        found += [Path(f"{letter}:\\") for letter in "DEFGHIJKLMNOPQRSTUVWXYZ"]
+    for base in map(Path, _UNIX):
+        found += [place for user in _folders(base) for place in [user, *_folders(user)] if os.path.ismount(place)]
+    found += [Path.home() / name for name in _TERMUX]
+    return [place for place in dict.fromkeys(found) if place.is_dir() and os.access(place, os.W_OK)]
+
+
+def _folders(base: Path) -> list[Path]:
+    try:
+        return sorted(one for one in base.iterdir() if one.is_dir())
+    except OSError:
+        return []

@@ -1,0 +1,119 @@
+// What makes the tablet's pages quicker; every page works without it.
+//   [data-pad]         the PIN pad: digits, erase, the pause after wrong PINs
+//   [data-watch=url]   looks how far the background is: [data-bar], [data-phase], [data-chip]; data-after: goes there when done
+//   form[data-live]    shows results while somebody types
+//   [data-send]        a chosen file is sent at once
+//   [data-near], [data-locate]   asks the device where it is
+const by = (selector, under = document) => [...under.querySelectorAll(selector)];
+
+for (const pad of by("[data-pad]")) {
+  const field = pad.elements.pin;
+  const press = (change) => { change(); field.focus({ preventScroll: true }); };
+  for (const key of by("[data-digit]", pad)) key.addEventListener("click", () => press(() => { field.value += key.dataset.digit; }));
+  for (const key of by("[data-erase]", pad)) key.addEventListener("click", () => press(() => { field.value = field.value.slice(0, -1); }));
+  for (const key of by("[data-letters]", pad)) key.addEventListener("click", () => { field.inputMode = "text"; field.blur(); field.focus(); });
+  let left = Number(pad.dataset.wait);
+  const told = pad.querySelector("[data-countdown]");
+  const send = pad.querySelector(".pad .primary");
+  const tick = () => {
+    send.disabled = left > 0;
+    told.hidden = left <= 0;
+    told.textContent = told.textContent.replace(/\d+/, String(Math.max(left, 0)));
+    if (left-- > 0) setTimeout(tick, 1000);
+  };
+  if (left > 0) tick();
+}
+
+for (const clock of by("[data-clock]")) {
+  const show = () => { clock.textContent = new Date().toLocaleString(document.documentElement.lang, { weekday: "long", month: "long", day: "numeric", hour: "2-digit", minute: "2-digit", timeZone: "Asia/Shanghai" }); };
+  show();
+  setInterval(show, 10_000);
+}
+
+for (const input of by("input[data-send]")) input.addEventListener("change", () => { if (input.files.length) input.form.requestSubmit(); });
+for (const link of by("[data-back]")) { link.hidden = history.length < 2; link.addEventListener("click", (event) => { event.preventDefault(); history.back(); }); }
+
+// --- how far the background is: often while it works, seldom while it rests, not at all while nobody looks ---
+const watchers = by("[data-watch]");
+if (watchers.length) {
+  const look = async () => {
+    let pause = 15_000;
+    try {
+      const answer = await fetch(watchers[0].dataset.watch, { headers: { Accept: "application/json" } });
+      if (answer.status === 401) { location.reload(); return; }
+      const told = await answer.json();
+      for (const one of watchers) show(one, told);
+      pause = told.state === "running" ? 1_000 : 8_000;
+    } catch { /* the program is being started again */ }
+    if (!document.hidden) setTimeout(look, pause);
+  };
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) look(); });
+  look();
+}
+
+function show(one, told) {
+  one.dataset.state = told.state === "running" ? "running" : told.problem ? "wrong" : told.waiting === 0 ? "sent" : told.state;
+  const chip = one.querySelector("[data-chip]");
+  if (chip) chip.textContent = told.words;
+  const bar = one.querySelector("[data-bar]");
+  if (bar) { if (told.total) { bar.max = told.total; bar.value = told.done; } else if (told.state !== "running" && told.complete) { bar.max = 1; bar.value = 1; } else bar.removeAttribute("value"); }
+  const phase = one.querySelector("[data-phase]");
+  if (phase) phase.textContent = told.phase ? told.phase + (told.total ? ` ${told.done} / ${told.total}` : "") : told.problem ? `${told.problem} ${told.hint}` : told.words;
+  if (one.dataset.after && told.complete && told.state !== "running") location.replace(one.dataset.after);
+  const place = one.dataset.refresh && document.querySelector(one.dataset.refresh);
+  const now = `${told.rounds} ${told.waiting} ${told.done} ${told.phase}`;
+  if (place && one.dataset.seen !== undefined && one.dataset.seen !== now) refresh(place, one.dataset.piece);
+  one.dataset.seen = now;
+}
+
+// Takes a piece of a page in anew, unless somebody is just pressing something in it.
+async function refresh(place, address) {
+  if (place.querySelector(":active, [data-sent]")) return;
+  const answer = await fetch(address, { headers: { Accept: "text/html" } });
+  if (answer.ok && !answer.redirected) place.innerHTML = await answer.text();
+}
+
+// --- results while somebody types ---
+for (const form of by("form[data-live]")) {
+  const place = document.querySelector(form.dataset.live);
+  let asked = 0, timer;
+  const ask = async (extra = {}) => {
+    const mine = ++asked;
+    const words = new URLSearchParams({ ...Object.fromEntries(new FormData(form)), ...extra });
+    const shown = new URLSearchParams(words);
+    words.set("piece", "1");
+    const answer = await fetch(`${form.action}?${words}`, { headers: { Accept: "text/html" } });
+    if (mine !== asked || !answer.ok || answer.redirected) return;
+    place.innerHTML = await answer.text();
+    history.replaceState(null, "", `${form.action}?${shown}`);
+  };
+  form.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(ask, 120); });
+  form.addEventListener("submit", (event) => { event.preventDefault(); ask(); });
+  const near = form.querySelector("[data-near]");
+  if (near && "geolocation" in navigator) {
+    near.hidden = false;
+    near.addEventListener("click", () => navigator.geolocation.getCurrentPosition(
+      ({ coords }) => { form.elements.q.value = ""; ask({ lat: coords.latitude, lon: coords.longitude }); near.removeAttribute("aria-busy"); },
+      () => { near.hidden = true; }, { enableHighAccuracy: true, timeout: 10_000, maximumAge: 60_000 }));
+  }
+}
+
+// --- a new site: where it is, and what it looks like ---
+for (const form of by("form[data-alike]")) {
+  const place = document.getElementById("alike");
+  let timer;
+  const ask = async () => {
+    const answer = await fetch(`${form.dataset.alike}?${new URLSearchParams({ name: form.elements.name.value, address: form.elements.address.value })}`);
+    if (answer.ok && !answer.redirected) place.innerHTML = await answer.text();
+  };
+  form.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(ask, 250); });
+  const locate = form.querySelector("[data-locate]");
+  if (locate && "geolocation" in navigator) {
+    locate.hidden = false;
+    locate.addEventListener("click", () => navigator.geolocation.getCurrentPosition(({ coords }) => {
+      form.elements.lat.value = coords.latitude; form.elements.lon.value = coords.longitude; form.elements.acc.value = Math.round(coords.accuracy * 100);
+      locate.classList.add("primary");
+      locate.querySelector("span").textContent = `${coords.latitude.toFixed(5)}, ${coords.longitude.toFixed(5)} ±${Math.round(coords.accuracy)} m`;
+    }, () => { locate.disabled = true; }, { enableHighAccuracy: true, timeout: 15_000 }));
+  }
+}

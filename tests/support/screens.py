@@ -1,0 +1,97 @@
+"""The tablet's screens as a test uses them: in this process behind a real socket, or as the program that people start.
+
+    with shown(home) as ui:
+        ui.open()                         # as the browser that was started with it
+        ui.post("/unlock", pin=PIN)
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+import waitress
+
+from field_client.platform import Platform, serving
+from field_client.platform.background import Task
+from field_client.platform.desktop import desktop
+from field_client.platform.wrapping import Cost
+from field_client.ui.app import create_ui
+from field_client.ui.guard import Guard, start_url
+from field_client.ui.seats import Seats
+
+PIN = "480215"
+CHEAP = Cost(memory_kib=64, passes=1, lanes=1)
+
+
+class Screen:
+    """Somebody in front of the screens at `port`; `seats` are those behind them, where they are in this process."""
+
+    def __init__(self, port: int, secret: bytes, seats: Seats | None = None) -> None:
+        self.port, self.secret, self.seats = port, secret, seats
+        self.origin = f"http://127.0.0.1:{port}"
+        self.session = requests.Session()
+        self.session.trust_env = False
+
+    def open(self) -> Screen:
+        """As the browser that is started with the program."""
+        assert self.get(start_url(self.port, self.secret).removeprefix(self.origin)).status_code != 403
+        return self
+
+    def get(self, path: str, **headers: str) -> requests.Response:
+        return self.session.get(self.origin + path, headers=_named(headers), timeout=60)
+
+    def post(self, path: str, files: Any = None, headers: dict[str, str] | None = None, **form: str) -> requests.Response:
+        """Send a form as a page of ours does, and follow where it leads."""
+        said = {"Origin": self.origin, "Sec-Fetch-Site": "same-origin"} if headers is None else headers
+        return self.session.post(self.origin + path, data=form, files=files, headers=said, timeout=60)
+
+    def value(self, path: str, name: str) -> str:
+        """A hidden field of the first form on a page that has one of this name."""
+        return field(self.get(path).text, name)
+
+    def enrol(self, url: str, code: str) -> Screen:
+        """Through the set-up, as a person does."""
+        assert "PIN" in self.post("/setup/pin", url=url, code=code).text
+        answer = self.post("/setup", url=url, code=code, pin=PIN, again=PIN)
+        assert answer.url.endswith("/setup/filling"), answer.text
+        return self
+
+    def practise(self) -> Screen:
+        assert self.post("/practice", afresh="1").status_code == 200
+        return self
+
+
+def field(page: str, name: str) -> str:
+    found = re.search(rf'name="{name}" value="([^"]*)"', page)
+    assert found is not None, page
+    return found[1]
+
+
+@contextmanager
+def shown(home: Path, platform: Platform | None = None) -> Iterator[Screen]:
+    """The screens over a home, in this process. PINs cost next to nothing."""
+    with serving.listening(home, 0) as (listener, running):
+        seats = Seats(home, None, platform or desktop(), Task, cost=CHEAP)
+        app = create_ui(seats, Guard(running.port, running.secret, home / "ui.browser"))
+        server = waitress.create_server(app, sockets=[listener], threads=4, inbuf_overflow=serving.BODY_BYTES)
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        screen = Screen(running.port, running.secret, seats)
+        try:
+            yield screen
+        finally:
+            screen.session.close()
+            server.close()
+            server.task_dispatcher.shutdown()
+            thread.join(5)
+            seats.close()
+
+
+def _named(headers: dict[str, str]) -> dict[str, str]:
+    return {name.replace("_", "-"): value for name, value in headers.items()}
