@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from schemas.base import RecordSchema
 from schemas.labels import Label
 from server.instance import Instance
 from server.storage import states
@@ -32,10 +33,10 @@ class Seen(NamedTuple):
 
 
 def every(house: Instance, conn: Connection, rights: Rights, kind: str) -> Iterator[Seen]:
-    """The records of a kind in sight, in the order in which they were made. The kind has an area."""
+    """The records of a kind in sight, in the order in which they were made."""
     schema = house.registry[kind]
     for row in house.projections.rows(conn, kind):
-        if rights.covers(row[schema.area_field or ""] or "", schema.compartment):
+        if _in_sight(rights, schema, row):
             yield read(house, conn, row["record"])
 
 
@@ -46,7 +47,7 @@ def one(house: Instance, rights: Rights, kind: str, text: str) -> Seen:
         found = [
             row["record"]
             for row in house.projections.rows(conn, kind)
-            if row["record"].endswith(text) and rights.covers(row[schema.area_field or ""] or "", schema.compartment)
+            if row["record"].endswith(text) and _in_sight(rights, schema, row)
         ]
         if len(text) < LEAST or (len(found) != 1 and text not in found):
             raise NotFound(what=Label(f"唯一的{schema.label.zh} {text}", f"a single {schema.label.en.lower()} {text}"))
@@ -60,3 +61,10 @@ def read(house: Instance, conn: Connection, record: str) -> Seen:
     unclear = set(contested(state, merge_of))
     shown = {path: value for path, value in values_of(state, merge_of).items() if path not in unclear}
     return Seen(record, state, shown)
+
+
+def _in_sight(rights: Rights, schema: type[RecordSchema], row: dict[str, Any]) -> bool:
+    """Reference data, which has no area, is for everybody."""
+    if schema.area_field is None:
+        return not schema.compartment
+    return rights.covers(row[schema.area_field] or "", schema.compartment)

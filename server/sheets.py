@@ -31,11 +31,24 @@ Line = tuple[int, Sequence[Any]]
 
 def rows_of(file: Path) -> Iterator[Line]:
     """(line, cells) of a table. Raises BadRoster where it cannot be read, at the latest when it gets there."""
-    if not file.is_file():
-        raise BadRoster(file=file.name, detail=Label("没有这个文件", "there is no such file"))
-    if file.stat().st_size > LARGEST_FILE:
-        raise BadRoster(file=file.name, detail=Label("文件太大", "it is too large"))
+    try:
+        check_workbook(file)
+    except (OSError, zipfile.BadZipFile, ValueError) as error:
+        raise BadRoster(file=file.name, detail=str(error)) from error
     return _xlsx(file) if zipfile.is_zipfile(file) else _csv(file)
+
+
+def check_workbook(file: Path) -> None:
+    """Refuse what is not there or would not fit in memory, before any reader of spreadsheets sees it. Raises OSError,
+    ValueError or BadZipFile with words for a person."""
+    if not file.is_file():
+        raise FileNotFoundError("没有这个文件 / there is no such file")
+    if file.stat().st_size > LARGEST_FILE:
+        raise ValueError("文件太大 / it is too large")
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive:
+            if sum(one.file_size for one in archive.infolist()) > LARGEST_INFLATED:
+                raise ValueError("解压后太大 / it is too large inside")
 
 
 def text_of(cell: Any) -> str:
@@ -82,9 +95,7 @@ def _xlsx(file: Path) -> Iterator[Line]:
     from openpyxl.utils.exceptions import InvalidFileException
 
     try:
-        with zipfile.ZipFile(file) as archive:
-            if sum(one.file_size for one in archive.infolist()) > LARGEST_INFLATED:
-                raise BadRoster(file=file.name, detail=Label("解压后太大", "it is too large inside"))
+        check_workbook(file)
         book = load_workbook(file, read_only=True, data_only=True)
         try:
             yield from enumerate(book.worksheets[0].iter_rows(values_only=True), start=1)

@@ -2,6 +2,7 @@
 
 import server.cli.access
 import server.cli.care
+import server.cli.checklists
 import server.cli.desk
 import server.cli.evidence
 import server.cli.handover

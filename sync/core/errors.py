@@ -140,6 +140,15 @@ class BadRoster(Malformed):
     hint = Label("请用 UTF-8 的 CSV 或 XLSX，首行为表头", "Use CSV in UTF-8 or XLSX with a header row")
 
 
+class BadForm(Malformed):
+    code = "bad-form"
+    message = Label("表单 {file} 无法读取：{detail}", "The form {file} cannot be read: {detail}")
+    hint = Label(
+        "请按 XLSForm 格式更正后再导入（survey、choices、settings 三个工作表）",
+        "Correct it as an XLSForm (sheets survey, choices, settings) and import it again",
+    )
+
+
 class BadCourier(Malformed):
     code = "bad-courier"
     message = Label(
