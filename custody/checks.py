@@ -20,15 +20,16 @@ from typing import Any, BinaryIO, Literal, NamedTuple
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from custody import digests
+from custody import digests, regrading
 from custody.bundle import BUNDLE_TAG, MANIFEST, SIGNATURE, Bundle, broken, parsed, raw, split
 from schemas.labels import Label
+from sync.core import anchors, cosigning
 from sync.core import grade as grading
 from sync.core.change import START, Change, chain_hash, signature_input
 from sync.core.errors import Problem
+from sync.core.fold import Entry
 from sync.core.log import leaf_hash, verify_consistency, verify_inclusion
 from sync.core.note import Checkpoint, OpenedNote, SignatureType, fingerprint, open_note
-from sync.core.signing import signed_hash
 from sync.core.trust import Trust, open_trust
 
 Outcome = Literal["pass", "fail", "not-checked"]
@@ -574,16 +575,38 @@ def _seen(case: Examination) -> Label:
 
 
 def _anchored(case: Examination) -> Label:
-    if not case.anchors:
-        raise NotChecked("没有给出纸质锚（--anchor）", "no paper anchor was given (--anchor)")
-    heads = {(n, head) for (_, n), head in _heads(case).items()}
+    """Codes that the reader typed, and the anchors that other tablets and the paper copies left in the changes."""
+    heads = _heads(case)
     for code in case.anchors:
-        parts = code.strip().split("|")
-        if len(parts) < 3 or parts[0] != "PB1" or not parts[2].isdecimal():
-            raise Failed(f"不是纸质锚：{code}", f"not a paper anchor: {code}")
-        if (int(parts[2]), parts[1].lower()) not in heads:
-            raise Failed(f"第 {parts[2]} 条的链头与纸上不同", f"the chain's head at {parts[2]} is not the one on paper")
-    return Label(f"{len(case.anchors)} 个纸质锚与链一致", f"{len(case.anchors)} paper anchors agree with the chain")
+        paper = anchors.read_paper(code)
+        if not any(n == paper.n and head == paper.head for (_, n), head in heads.items()):
+            raise Failed(f"第 {paper.n} 条的链头与纸上不同", f"the chain's head at {paper.n} is not the one on paper")
+    held, beyond = len(case.anchors), 0
+    for record, values in case.values_of("anchor").items():
+        replica, n, head = str(values.get("replica")), int(values["n"]), str(values.get("head"))
+        if values.get("sort") == "peer":
+            told = anchors.Peer(replica, n, head, str(values.get("key")), cosigning.read(values.get("signature")))
+            key = case.devices.get(replica)
+            if not anchors.vouched(told) or (key is not None and key.hex() != told.key):
+                raise Failed(f"锚定 {record} 不是该平板签名", f"the anchor {record} was not signed by that tablet")
+        if (replica, n) not in heads:
+            beyond += 1
+        elif heads[replica, n] != head:
+            raise Failed(
+                f"{replica} 第 {n} 条的链头与锚定不同（平板曾被回退）",
+                f"the head of {replica} at {n} is not the one that was anchored (the tablet was rolled back)",
+            )
+        else:
+            held += 1
+    if not held:
+        raise NotChecked(
+            f"没有给出纸质锚（--anchor），包内有 {beyond} 个锚定指向包外的链段",
+            f"no paper anchor was given (--anchor); {beyond} anchors in the bundle name changes outside of it",
+        )
+    outside = (
+        (f"；另有 {beyond} 个指向包外", f"; {beyond} more name changes outside of the bundle") if beyond else ("", "")
+    )
+    return Label(f"{held} 个锚定与链一致{outside[0]}", f"{held} anchors agree with the chain{outside[1]}")
 
 
 def _derived(case: Examination) -> Label:
@@ -627,24 +650,35 @@ def _graded(case: Examination) -> Label:
     lines = case.bundle.lines("grades.ndjson")
     if not lines:
         raise NotChecked("没有需要定级的记录", "there is nothing that has a grade")
-    written = _Written(case.changes)
-    for one in lines:
-        told = [(one["record"], one["values"]), *one["officers"].items()]
-        told += [(written.record_of("officer_key", values), values) for values in one["keys"].values()]
-        for record, values in told:
-            path = written.unwritten(record, values)
-            if path is not None:
-                raise Failed(f"{record} 的 {path} 没有人写过", f"nobody wrote {path} of {record}")
-        covered = {path: one["values"][path] for path in one["covered"]}
-        if signed_hash(one["kind"], one["record"], covered) != one["content"]:
-            raise Failed(f"{one['record']} 的内容校验值不符", f"the content hash of {one['record']} is wrong")
-        again = grading.grade_of(one["kind"], one["values"], _known(one))
-        if again is None or again.grade != one["grade"]:
-            raise Failed(
-                f"{one['record']} 重新计算的等级不同", f"{one['record']} has another grade when computed again"
-            )
-    shown = "、".join(f"{one['record'][-8:]} {one['grade']}" for one in lines[:20])
+    try:
+        found = regrading.regraded(lines, list(_wrote(case)))
+    except regrading.Wrong as wrong:
+        raise Failed(wrong.detail.zh, wrong.detail.en) from wrong
+    shown = "、".join(f"{one.record[-8:]} {one.grade}" for one in found[:20])
+    unproved = sorted({label for one in found for label in one.unproved})
+    if unproved:
+        raise NotChecked(
+            f"重新计算的等级一致：{shown}；但{'；'.join(one.zh for one in unproved)}",
+            f"grades computed again agree: {shown}; but {'; '.join(one.en for one in unproved)}",
+        )
     return Label(f"重新计算的等级一致：{shown}", f"grades computed again agree: {shown}")
+
+
+def _wrote(case: Examination) -> Iterator[regrading.Wrote]:
+    """Every change that is shown with what the log says of its device."""
+    devices = dict(case.bundle.document("people.json").get("replicas", {}))
+    enrolled = {str(act.body.get("device")): act for act in case.acts_of("device-enrolled")}
+    revoked = {str(act.body.get("device")): act for act in case.acts_of("device-revoked")}
+    servers = case.trust.replicas if case.trust is not None else {case.bundle.manifest.signer: b""}
+    for link, change in case.changes:
+        device = str(devices.get(link.replica))
+        act, stop = enrolled.get(device), revoked.get(device)
+        yield regrading.Wrote(
+            Entry(change, "accepted" if link.status == "accepted" else "parked"),
+            str(act.body.get("role") or "") if act is not None else "",
+            stop is not None and link.log == stop.log and link.leaf > stop.leaf,
+            link.replica in servers,
+        )
 
 
 CHECKS: dict[str, tuple[Label, Callable[[Examination], Label]]] = {
@@ -684,28 +718,6 @@ def _heads(case: Examination) -> dict[tuple[str, int], str]:
             head = chain_hash(replica, link.n, head, link.hash)
             found[replica, link.n] = head
     return found
-
-
-class _Written:
-    """Every value that an accepted change which is shown wrote."""
-
-    def __init__(self, changes: Iterable[tuple[Link, Change]]) -> None:
-        self._values: dict[tuple[str, str], list[Any]] = {}
-        self._kinds: dict[str, str] = {}
-        for link, change in changes:
-            if link.status == "accepted":
-                self._kinds[change.record] = change.kind
-                for path in change.set:
-                    self._values.setdefault((change.record, path), []).append(change.value(path))
-
-    def unwritten(self, record: str, values: Mapping[str, Any]) -> str | None:
-        """The first path whose value nobody wrote on that record; None where somebody wrote each."""
-        return next((path for path, value in values.items() if value not in self._values.get((record, path), [])), None)
-
-    def record_of(self, kind: str, values: Mapping[str, Any]) -> str:
-        """The record of a kind on which these values were written; empty where there is none."""
-        of_kind = (record for record, one in self._kinds.items() if one == kind)
-        return next((record for record in of_kind if self.unwritten(record, values) is None), "")
 
 
 def _known(one: Mapping[str, Any]) -> grading.Known:

@@ -13,6 +13,7 @@ from pathlib import Path
 MODULES = (
     "schemas.labels",
     "schemas.certificates",
+    "schemas.paths",
     "sync.core.errors",
     "sync.core.change",
     "sync.core.log",
@@ -20,10 +21,13 @@ MODULES = (
     "sync.core.trust",
     "sync.core.cosigning",
     "sync.core.signing",
+    "sync.core.anchors",
+    "sync.core.fold",
     "sync.core.grade",
     "custody.archive",
     "custody.digests",
     "custody.bundle",
+    "custody.regrading",
     "custody.checks",
 )
 """Everything that `custody.checks` needs; a test holds that nothing else is imported."""

@@ -20,9 +20,8 @@ import marshmallow
 
 from schemas.fields import Area, Choice, Invalid, MergeType, Point, RecordField, Refusal, check_opaque, check_value
 from schemas.labels import Label
+from schemas.paths import DELETED
 from schemas.workflow import Workflow
-
-DELETED = "_deleted"  # reserved path: {"seen": [change ids], "reason": text} deletes, false takes it back
 
 DEPARTMENTS = "departments"  # the tag field by which a kind tells which departments see a record
 
@@ -62,7 +61,9 @@ class Plan:
         self.single = {name: field for name, field in by_name.items() if not field.keyed}
         self.keyed = {name: field for name, field in by_name.items() if field.keyed}
         self.status = next((name for name, field in self.single.items() if field.merge == "workflow"), None)
-        self.reserved = frozenset(n for n, field in by_name.items() if field.writer != "maker" or field.roles is not None)
+        self.reserved = frozenset(
+            n for n, field in by_name.items() if field.writer != "maker" or field.roles is not None
+        )
         self.chosen = [
             (name, field) for name, field in self.single.items() if isinstance(field, Choice) and field.reserved
         ]

@@ -72,7 +72,9 @@ def enrol(database: Database, keys: ServerKeys, claim: Mapping[str, Any], now: i
         if not people.use_code(conn, digest, device.id, now):
             raise CodeNotValid()  # and the device that was just added is rolled back
         where = rights.compartment_of(conn, device)
-        acts.append(conn, where, acts.ENROLLED, now, device=device.id, key=key.hex(), person=code.person)
+        owner = people.person(conn, code.person)
+        role = owner.role if owner is not None else ""
+        acts.append(conn, where, acts.ENROLLED, now, device=device.id, key=key.hex(), person=code.person, role=role)
         return _told(conn, device, now)
 
 

@@ -23,7 +23,7 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
-from schemas.base import DELETED
+from schemas.paths import DELETED
 from sync.core.change import Change, canonical
 
 Status = Literal["accepted", "parked", "quarantined"]

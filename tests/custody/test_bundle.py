@@ -99,7 +99,7 @@ def test_any_program_can_unpack_it(case: Case, tmp_path: Path) -> None:
 
 def test_a_paper_anchor_must_be_on_the_chain(case: Case) -> None:
     head, n = case.device.prev, case.device.n
-    good, bad = f"PB1|{head}|{n}|x", f"PB1|{'0' * 64}|{n}|x"
+    good, bad = f"PB1|{head}|{n}|{'0' * 64}", f"PB1|{'0' * 64}|{n}|{'0' * 64}"
     assert outcomes(checked(case.content, case.root, anchors=[good]))["V16"] == "pass"
     assert outcomes(checked(case.content, case.root, anchors=[bad]))["V16"] == "fail"
 

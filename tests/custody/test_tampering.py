@@ -7,6 +7,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from hashlib import sha256
+from pathlib import Path
 from typing import BinaryIO
 
 import orjson
@@ -15,10 +16,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from custody import archive
 from custody.bundle import Bundle, base64
+from server import bundles
+from server.keys import ServerKeys
 from sync.core.change import START, Change, chain_hash, signature_input
 from sync.core.errors import BrokenFile
 from sync.core.trust import sign_trust
 from tests.support.bundles import (
+    AREA,
+    EVERYWHERE,
     TOLD,
     Case,
     Texts,
@@ -266,6 +271,28 @@ def invented_officer(texts: Texts) -> None:
     put(texts, "grades.ndjson", held)
 
 
+def hide_a_value_from_the_grade(texts: Texts) -> None:
+    held = lines(texts, "grades.ndjson")
+    del held[0]["values"]["findings"]
+    put(texts, "grades.ndjson", held)
+
+
+def invent_a_conflict(texts: Texts) -> None:
+    put(texts, "grades.ndjson", [one | {"contested": ["mode"]} for one in lines(texts, "grades.ndjson")])
+
+
+def forget_the_authors(texts: Texts) -> None:
+    put(texts, "grades.ndjson", [one | {"authors": []} for one in lines(texts, "grades.ndjson")])
+
+
+def better_reasons(texts: Texts) -> None:
+    put(texts, "grades.ndjson", [one | {"reasons": []} for one in lines(texts, "grades.ndjson")])
+
+
+def part_the_photo_from_its_inspection(texts: Texts) -> None:
+    put(texts, "grades.ndjson", [one | {"sources": []} for one in lines(texts, "grades.ndjson")])
+
+
 def other_report(texts: Texts) -> None:
     held = orjson.loads(texts["report.json"])
     held["items"][0]["sha256"] = "0" * 64
@@ -305,6 +332,11 @@ ATTACKS: list[tuple[Callable[[Texts], None], str]] = [
     (better_grade, "V20"),
     (invented_officer, "V20"),
     (other_values_in_the_grade, "V20"),
+    (hide_a_value_from_the_grade, "V20"),
+    (invent_a_conflict, "V20"),
+    (forget_the_authors, "V20"),
+    (better_reasons, "V20"),
+    (part_the_photo_from_its_inspection, "V20"),
     (other_report, "V19"),
     (painted_report, "V19"),
 ]
@@ -365,6 +397,21 @@ def test_a_tablet_rolled_back_behind_its_paper_copy_is_found_by_the_paper(case: 
 
     found = outcomes(checked(forged(case, roll_back), case.root, anchors=[paper]))
     assert found["V16"] == "fail" and found["V05"] == found["V06"] == "pass"
+
+
+def test_an_anchor_that_another_tablet_or_a_paper_left_is_compared_with_the_chain(tmp_path: Path) -> None:
+    """What an officer noted of a chain at the time stands in the bundle; the chain that is in it has to agree."""
+    with made_case(tmp_path) as one:
+        n, head = one.device.n, one.device.prev
+        for told, outcome in ((head, "pass"), ("0" * 64, "fail")):
+            note = {
+                "sort": "paper", "area": AREA, "replica": one.device.replica, "n": n, "head": told,
+                "taken_at": "2026-11-22T04:30:45.118Z", "inspection": one.record,
+            }  # fmt: skip
+            one.device.push(one.device.change("anchor", ServerKeys.new_id(one.server.clock()), note))
+            file = tmp_path / f"{outcome}.fib"
+            bundles.make(one.server.instance, one.record, file, purpose="x", by="p-1", rights=EVERYWHERE)
+            assert outcomes(checked(file.read_bytes(), one.root))["V16"] == outcome
 
 
 # --- Limits of the archive --------------------------------------------------------------------------------------------

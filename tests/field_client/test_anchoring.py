@@ -256,3 +256,6 @@ def test_a_bundle_of_the_inspection_holds_the_head_that_is_on_its_paper(tmp_path
             found = {one.code: one for one in examine(stream, anchors=(printed.text,)).findings}
         assert found["V16"].outcome == "pass", found["V16"]
         assert found["V06"].outcome == "pass", found["V06"]
+        with file.open("rb") as stream:  # without the paper too: its anchor is in the bundle
+            found = {one.code: one for one in examine(stream).findings}
+        assert found["V16"].outcome == "pass", found["V16"]
