@@ -33,6 +33,9 @@ COMPARTMENTS = ("sealed",)
 
 DESK_ROLES = frozenset({"staff", "lead", "city", "province", "admin"})
 
+READ_ROLES = frozenset({"oversight", "department"})
+"""Roles that read and write nothing: whoever supervises the supervisors, and departments that work together."""
+
 
 class Section(NamedTuple):
     """Fields that a form shows together. Fields that no section names follow in a last one."""
@@ -252,6 +255,7 @@ __all__ = [
     "Due",
     "FIELD_ROLES",
     "PATH",
+    "READ_ROLES",
     "Invalid",
     "RecordSchema",
     "Section",

@@ -32,6 +32,11 @@ GRANT_ENDED = "grant-ended"
 TRUST_UPDATED = "trust-updated"
 SETTING = "setting"
 RELEASED = "released"
+ACCOUNT_OPENED = "account-opened"
+ACCOUNT_RESET = "account-reset"
+ACCOUNT_CLOSED = "account-closed"
+SESSIONS_ENDED = "sessions-ended"
+SECOND_STEP = "second-step"
 
 
 class Act(NamedTuple):

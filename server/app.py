@@ -1,4 +1,4 @@
-"""The server as a WSGI application: the verbs for tablets, and one way of saying what went wrong."""
+"""The server as a WSGI application: the verbs for tablets, the console, and one way of saying what went wrong."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from werkzeug.exceptions import NotFound as NoSuchAddress
 
 from schemas.labels import Label
 from schemas.registry import Registry
+from server import console
 from server.api import evidence, exchange, leases, log, meeting
 from server.api.description import document
 from server.api.door import EXTENSION, language
 from server.config import Settings
+from server.console import frame, problems
 from server.errors import MEDIA_TYPE, render, status_of
 from server.instance import open_instance, wall_ms
 from server.storage.database import Clock
@@ -40,6 +42,7 @@ def create_app(settings: Settings, registry: Registry | None = None, now: Clock 
     api = document(app)
     for blueprint in BLUEPRINTS:
         api.register_blueprint(blueprint)
+    console.register(app, house)
     app.register_error_handler(Problem, _problem)
     app.register_error_handler(HTTPException, _http_problem)
     app.register_error_handler(OSError, _disk_problem)
@@ -94,4 +97,6 @@ def _surprise(error: Exception) -> Response:
 
 
 def _written(problem: Problem, status: int) -> Response:
+    if frame.ours():
+        return problems.page(problem, status)
     return Response(render(problem, language(), status), status, content_type=MEDIA_TYPE)

@@ -93,6 +93,16 @@ class ServerKeys:
         """The key (32 bytes) under which shares lie in the database and its backups."""
         return HKDF(SHA256(), 32, None, b"patrolbook/leases/v1").derive(self.codes_seed)
 
+    @cached_property
+    def accounts_key(self) -> bytes:
+        """The key (32 bytes) that seals and blinds what accounts keep in the database."""
+        return HKDF(SHA256(), 32, None, b"patrolbook/accounts/v1").derive(self.codes_seed)
+
+    @cached_property
+    def notices_key(self) -> bytes:
+        """The key (32 bytes) under which a notice travels to the next page in the browser."""
+        return HKDF(SHA256(), 32, None, b"patrolbook/notices/v1").derive(self.codes_seed)
+
     @staticmethod
     def new_id(now_ms: int) -> str:
         """A UUIDv7 (RFC 9562) for a record or a change made at this server time."""

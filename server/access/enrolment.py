@@ -43,7 +43,7 @@ class Enrolled(NamedTuple):
 
 def invite(database: Database, keys: ServerKeys, person: str, now: int, lifetime_ms: int) -> str:
     """A new code for a person, as it is to be typed: `XXXX-XXXX-XXXX`. It is shown once and cannot be read back."""
-    code = "-".join("".join(secrets.choice(ALPHABET) for _ in range(4)) for _ in range(GROUPS))
+    code = new_code()
     with database.write() as conn:
         people.keep_code(conn, Code(digest_of(keys, code), person, now, now + lifetime_ms, None))
     return code
@@ -76,6 +76,11 @@ def enrol(database: Database, keys: ServerKeys, claim: Mapping[str, Any], now: i
         role = owner.role if owner is not None else ""
         acts.append(conn, where, acts.ENROLLED, now, device=device.id, key=key.hex(), person=code.person, role=role)
         return _told(conn, device, now)
+
+
+def new_code() -> str:
+    """A code of 60 random bits as it is to be typed."""
+    return "-".join("".join(secrets.choice(ALPHABET) for _ in range(4)) for _ in range(GROUPS))
 
 
 def digest_of(keys: ServerKeys, code: str) -> bytes:

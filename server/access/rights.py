@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from schemas.base import COMPARTMENTS, DESK_ROLES, FIELD_ROLES
+from schemas.base import COMPARTMENTS, DESK_ROLES, FIELD_ROLES, READ_ROLES
+from schemas.kinds.institution import DEPARTMENTS
 from schemas.labels import Label
 from server.storage import people
 from server.storage.database import Connection
@@ -28,8 +29,10 @@ ROLES: Mapping[str, Label] = {
     "city": Label("市级", "city"),
     "province": Label("省级", "province"),
     "admin": Label("管理员", "administrator"),
+    "oversight": Label("监督（人大、纪委监委）", "oversight"),
+    "department": Label("其他部门", "other department"),
 }
-if ROLES.keys() != FIELD_ROLES | DESK_ROLES:
+if ROLES.keys() != FIELD_ROLES | DESK_ROLES | READ_ROLES:
     raise RuntimeError("every role of the schemas needs a label")
 
 
@@ -86,7 +89,11 @@ def scope_of(conn: Connection, device: Device, now: int) -> Scope:
     walls = compartment_of(conn, device)
     running = active(people.grants_of(conn, device.person), now)
     # A device of the open compartment never looks behind a wall, even where its person may do so at a desk.
-    seen = sorted({(one.compartment or "area", one.area) for one in running if one.compartment in ("", walls)})
+    seen = sorted({
+        (one.compartment or "area", one.area)
+        for one in running
+        if one.compartment in ("", walls) and one.role not in READ_ROLES
+    })  # fmt: skip
     return Scope(["ref:", *(f"{sort}:{area}" for sort, area in seen)], [f"home:{device.id}"])
 
 
@@ -103,9 +110,15 @@ def grant(conn: Connection, new: Grant) -> None:
     if new.compartment and new.compartment not in COMPARTMENTS:
         detail = Label(f"应为 {'、'.join(COMPARTMENTS)}", f"is one of {', '.join(COMPARTMENTS)}")
         raise InvalidField(field="compartment", detail=detail)
-    if new.compartment and not behind and new.role not in DESK_ROLES:
+    if new.compartment and not behind and new.role not in DESK_ROLES | {"oversight"}:
         detail = Label("该角色不能进入密封范围", "this role does not work behind a wall")
         raise InvalidField(field="compartment", detail=detail)
+    if (new.role == "department") != bool(new.department) or new.department not in {"", *DEPARTMENTS}:
+        detail = Label(
+            f"只有“其他部门”须写明部门：{'、'.join(DEPARTMENTS)}",
+            f"is for other departments, and there one of {', '.join(DEPARTMENTS)}",
+        )
+        raise InvalidField(field="department", detail=detail)
     if new.area and not (new.area.isdecimal() and new.area.isascii() and len(new.area) <= 12):
         detail = Label("区划代码应为至多 12 位数字", "a division code has up to 12 digits")
         raise InvalidField(field="area", detail=detail)

@@ -1,6 +1,7 @@
 """The command line of the server: `patrolbook-server`. One module for each sort of work; each adds its commands."""
 
 import server.cli.access
+import server.cli.accounts
 import server.cli.care
 import server.cli.checklists
 import server.cli.desk

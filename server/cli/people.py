@@ -9,6 +9,7 @@ import click
 import segno
 
 from schemas.base import COMPARTMENTS
+from schemas.kinds.institution import DEPARTMENTS
 from schemas.labels import Label
 from server import acts, decisions, leases, officer_keys, revocations
 from server.access import enrolment, rights
@@ -47,7 +48,12 @@ _ID, _PERSON, _ROLE, _AREA = Label("编号", "id"), Label("人员", "person"), L
     multiple=True,
     about=Label("区划代码前缀，可多次给出", "Prefix of division codes; may be repeated"),
 )
-def add(run: Run, name: str, role: str, areas: tuple[str, ...]) -> None:
+@option(
+    "--department",
+    type=click.Choice(list(DEPARTMENTS)),
+    about=Label("角色为“其他部门”时：哪个部门", "For the role of other departments: which one"),
+)
+def add(run: Run, name: str, role: str, areas: tuple[str, ...], department: str | None) -> None:
     if not name.strip():
         raise InvalidField(field="name", detail=Label("不能为空", "must not be empty"))
     house = run.house
@@ -58,7 +64,7 @@ def add(run: Run, name: str, role: str, areas: tuple[str, ...]) -> None:
         for area in areas:
             # Whoever works behind a wall also reads the register in front of it, and writes nothing there.
             for compartment in {"", rights.BEHIND.get(role, "")}:
-                _give(conn, Grant(house.keys.new_id(now), person.id, area, role, now, None, compartment), now)
+                _give(conn, Grant(house.keys.new_id(now), person.id, area, role, now, None, compartment, department or ""), now)
     run.say(Label(f"已登记 {person.name}：{person.id}", f"Added {person.name}: {person.id}"))
 
 
@@ -258,6 +264,11 @@ def lease(run: Run, device: str, role: str | None, hours: int | None, usual: boo
     ),
 )
 @option(
+    "--department",
+    type=click.Choice(list(DEPARTMENTS)),
+    about=Label("角色为“其他部门”时：哪个部门", "For the role of other departments: which one"),
+)
+@option(
     "--since", type=click.DateTime(["%Y-%m-%d"]), about=Label("从哪天起，默认现在", "From which day; now if left out")
 )
 @option(
@@ -269,6 +280,7 @@ def add_grant(
     area: str,
     role: str | None,
     compartment: str | None,
+    department: str | None,
     since: datetime | None,
     until: datetime | None,
 ) -> None:
@@ -283,6 +295,7 @@ def add_grant(
             _ms(since) if since else house.now(),
             _ms(until) if until else None,
             rights.BEHIND.get(role or who.role, "") if compartment is None else compartment.removeprefix("open"),
+            department or "",
         )
         _give(conn, new, house.now())
     run.say(
@@ -329,7 +342,7 @@ def remove_grant(run: Run, grant: str) -> None:
 def _give(conn: Connection, new: Grant, now: int) -> None:
     """Grant, and say so in the log."""
     rights.grant(conn, new)
-    said = {name: value for name, value in new._asdict().items() if name != "id"}
+    said = {name: value for name, value in new._asdict().items() if name != "id" and (name != "department" or value)}
     acts.append(conn, _wall(conn, new), acts.GRANTED, now, grant=new.id, **said)
 
 
@@ -341,7 +354,8 @@ def _wall(conn: Connection, grant: Grant) -> str:
 
 def _area(run: Run, grant: Grant) -> str:
     area = grant.area or run.text(Label("全部", "everywhere"))
-    return f"{area} {run.text(WALLS[grant.compartment])}".strip()
+    department = run.text(DEPARTMENTS[grant.department]) if grant.department else ""
+    return f"{area} {run.text(WALLS[grant.compartment])} {department}".strip()
 
 
 def _ms(day: datetime) -> int:

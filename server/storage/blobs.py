@@ -9,7 +9,7 @@ from sqlalchemy import Connection, case, func, or_, select, update
 
 from server.storage.database import Bulk
 from server.storage.tables import aliases, buckets, states
-from server.storage.tables_access import blob_mentions, blobs, uploads
+from server.storage.tables_access import awaited, blob_mentions, blobs, uploads
 from server.storage.tables_access import holdings as holdings_
 from server.storage.tables_photos import photo_todo
 from sync.core.change import Change
@@ -17,6 +17,7 @@ from sync.core.change import Change
 MANY = 500  # values in one IN list
 
 _await_look = Bulk(photo_todo, ("sha256",), ignore=True)
+_await = Bulk(awaited, ("sha256", "record", "device"), ignore=True)
 _write_mentions = Bulk(blob_mentions, ("sha256", "record", "device"), ignore=True)
 
 
@@ -64,6 +65,7 @@ def get(conn: Connection, sha256: str) -> Blob | None:
 
 def hold(conn: Connection, blob: Blob) -> None:
     conn.execute(blobs.insert().values(blob._asdict()))
+    conn.execute(awaited.delete().where(awaited.c.sha256 == blob.sha256))
     _await_look(conn, [(blob.sha256,)])
 
 
@@ -126,7 +128,10 @@ def mention(conn: Connection, changes: Iterable[tuple[Change, str]]) -> None:
     """Note which blobs kept changes name, whatever became of the changes: (change, device) each."""
     rows = [(digest, change.record, device) for change, device in changes for digest in sorted(named_in(change))]
     _write_mentions(conn, rows)
-    _await_look(conn, [(digest,) for digest in sorted({row[0] for row in rows})])
+    named = {row[0] for row in rows}
+    _await_look(conn, [(digest,) for digest in sorted(named)])
+    lacking = missing(conn, named)
+    _await(conn, [row for row in rows if row[0] in lacking])
 
 
 def mentioned(conn: Connection, sha256: str) -> bool:

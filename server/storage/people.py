@@ -23,7 +23,7 @@ class Person(NamedTuple):
 class Grant(NamedTuple):
     """A role in every division whose code begins with `area`, there behind the wall `compartment` where it names one.
 
-    `until` None is until further notice.
+    `until` None is until further notice; `department` is which of the other departments, for that role.
     """
 
     id: str
@@ -33,6 +33,7 @@ class Grant(NamedTuple):
     since: int
     until: int | None
     compartment: str = ""
+    department: str = ""
 
 
 class Device(NamedTuple):

@@ -2,11 +2,13 @@
 
     people, grants      who may do what, where, from when to when
     devices, replicas   enrolled tablets, and the database incarnations that each has had
+    contacts            when each tablet was last heard of
     leases              what the server lends to each tablet, so that its keys can be opened; destroyed when it is revoked
     enrolment_codes     one-time codes, known only by a keyed hash
     blobs               bytes that the server holds and has hashed
     holdings            the act by which a compartment's log says that a blob is held
     blob_mentions       which records name a blob: who may fetch it, and whether an unfinished upload is still wanted
+    awaited             blobs that records name and that have not arrived
     uploads             blobs on their way; which parts are there is told by the files alone
     viewings            who is looking at which original now: the opening is in the log, its end is not yet
 
@@ -36,6 +38,7 @@ grants = Table(
     Column("area", Text, nullable=False),  # prefix of a division code; empty is everywhere
     Column("role", Text, nullable=False),
     Column("compartment", Text, nullable=False),  # the wall that it leads behind; empty: none
+    Column("department", Text, nullable=False, server_default=""),  # which one, for the role of other departments
     Column("since", Big, nullable=False),
     Column("until", Big),  # NULL: until further notice
     Index("grants_by_person", "person"),
@@ -62,6 +65,14 @@ replicas = Table(
     Column("device", Text, ForeignKey("devices.id"), nullable=False),
     Column("registered", Big, nullable=False),
     Index("replicas_by_device", "device"),
+)
+
+contacts = Table(
+    "contacts",
+    metadata,
+    Column("device", Text, ForeignKey("devices.id"), primary_key=True),
+    Column("seen", Big, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 leases = Table(
@@ -120,6 +131,17 @@ blob_mentions = Table(
     sqlite_with_rowid=False,
 )
 
+awaited = Table(
+    "awaited",
+    metadata,
+    Column("sha256", Text, nullable=False),
+    Column("record", Text, nullable=False),
+    Column("device", Text, nullable=False),
+    PrimaryKeyConstraint("sha256", "record", "device"),
+    Index("awaited_by_device", "device"),
+    sqlite_with_rowid=False,
+)
+
 uploads = Table(
     "uploads",
     metadata,
@@ -155,6 +177,6 @@ viewings = Table(
 )
 
 __all__ = [
-    "blob_mentions", "blobs", "devices", "enrolment_codes", "grants", "holdings", "leases", "metadata", "people",
+    "awaited", "blob_mentions", "blobs", "contacts", "devices", "enrolment_codes", "grants", "holdings", "leases", "metadata", "people",
     "replicas", "uploads", "viewings",
 ]  # fmt: skip

@@ -187,6 +187,30 @@ class NotAuthenticated(Refused):
     )
 
 
+class SignInFailed(Refused):
+    code = "sign-in-failed"
+    message = Label("姓名、密码或验证码不对", "The name, password or code is wrong")
+    hint = Label("请核对后再试；忘记了请让管理员重置", "Check and try again; the administrator can reset a forgotten one")
+
+
+class TooManyGuesses(Refused):
+    code = "too-many-guesses"
+    message = Label("错误次数较多，请 {seconds} 秒后再试", "Too many wrong guesses: try again in {seconds} seconds")
+    hint = Label("等待后可再试，账号不会被锁死", "Wait and try again; no account is ever locked for good")
+
+
+class SessionEnded(Refused):
+    code = "session-ended"
+    message = Label("登录已结束", "The session has ended")
+    hint = Label("请重新登录，已填写的内容会保留", "Sign in again; what you typed is kept")
+
+
+class CrossSite(Refused):
+    code = "cross-site"
+    message = Label("请求不是从本系统的页面发出的，没有执行", "The request did not come from a page of this system and was not carried out")
+    hint = Label("请回到页面，重新载入后再提交", "Go back to the page, load it again and submit once more")
+
+
 class DeviceRevoked(Refused):
     code = "device-revoked"
     message = Label("这台平板已被停用", "This tablet has been revoked")

@@ -7,9 +7,9 @@ from pathlib import Path
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from server.storage import migrations
+from server.storage import migrations, tables_accounts, tables_photos  # noqa: F401  they add their tables
 from server.storage.database import Database
-from server.storage.tables_photos import metadata
+from server.storage.tables import metadata
 
 
 def test_the_migrations_make_exactly_the_tables_that_are_defined(tmp_path: Path) -> None:

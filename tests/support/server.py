@@ -189,7 +189,7 @@ class TestServer:
     def instance(self) -> Instance:
         return self.app.extensions[EXTENSION]  # type: ignore[no-any-return]
 
-    def person(self, role: str = "inspector", *areas: str, name: str = "李敏") -> Person:
+    def person(self, role: str = "inspector", *areas: str, name: str = "李敏", department: str = "") -> Person:
         """Somebody new, with grants on these areas from the beginning of time."""
         house = self.instance
         one = Person(house.keys.new_id(house.now()), name, role, house.now())
@@ -197,7 +197,8 @@ class TestServer:
             people.add_person(conn, one)
             for area in areas:
                 for compartment in {"", rights.BEHIND.get(role, "")}:
-                    rights.grant(conn, Grant(house.keys.new_id(house.now()), one.id, area, role, 0, None, compartment))
+                    new = house.keys.new_id(house.now())
+                    rights.grant(conn, Grant(new, one.id, area, role, 0, None, compartment, department))
         return one
 
     def code(self, person: Person) -> str:

@@ -2,7 +2,8 @@
 
 from alembic import context
 
-from server.storage.tables_photos import metadata
+from server.storage import tables_accounts, tables_photos  # noqa: F401  they add their tables
+from server.storage.tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

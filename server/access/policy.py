@@ -1,0 +1,136 @@
+"""Who may do what at a desk: one table of actions and roles. What is not in it nobody may.
+
+Two questions are asked of every request. May this role do this at all? `ACTIONS` answers, and a page says so in its
+decorator. On which records? `Sight` answers, and every query takes it: what is out of sight is not there, whatever a
+person was given as an id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from schemas.base import READ_ROLES
+from schemas.labels import Label
+from server.access import rights
+from server.storage.people import Grant
+from sync.core.rules import Rights
+
+FIELD = frozenset({"inspector", "officer", "supervisor", "team"})
+COUNTY = frozenset({"staff", "lead"})
+UPPER = frozenset({"city", "province"})
+LEADS = frozenset({"lead"}) | UPPER
+DESK = COUNTY | UPPER
+ADMIN = frozenset({"admin"})
+OVERSIGHT = frozenset({"oversight"})
+DEPARTMENT = frozenset({"department"})
+READERS = DESK | ADMIN | OVERSIGHT
+EVERYBODY = FIELD | READERS | DEPARTMENT
+
+
+class Action(NamedTuple):
+    """Something that can be done at a desk, by which roles, and whether it changes anything for others."""
+
+    label: Label
+    roles: frozenset[str]
+    writes: bool = False
+
+
+ACTIONS: Mapping[str, Action] = {
+    "home": Action(Label("首页", "Home page"), EVERYBODY),
+    "account": Action(Label("自己的账号", "One's own account"), EVERYBODY),
+    # Records
+    "records.read": Action(Label("查看记录", "Read records"), READERS | DEPARTMENT),
+    "records.write": Action(Label("录入和更正记录", "Enter and correct records"), DESK, writes=True),
+    "records.export": Action(Label("导出", "Export"), READERS | DEPARTMENT),
+    "records.open": Action(Label("打开原件", "Open originals"), READERS | DEPARTMENT),
+    "views.keep": Action(Label("保存列表视图", "Keep views of lists"), READERS | DEPARTMENT),
+    "handovers.read": Action(Label("查看交办", "Read hand-overs"), READERS),
+    "handovers.write": Action(Label("办理交办", "Work on hand-overs"), DESK, writes=True),
+    "bundles.make": Action(Label("导出证据包", "Make evidence bundles"), DESK, writes=True),
+    # Deciding
+    "merge.read": Action(Label("查看冲突", "See conflicts"), READERS),
+    "merge.decide": Action(Label("裁决冲突", "Decide conflicts"), DESK, writes=True),
+    "merge.confirm": Action(Label("复核敏感字段的裁决", "Confirm decisions on sensitive fields"), LEADS, writes=True),
+    "duplicates.read": Action(Label("查看疑似重复", "See likely duplicates"), READERS),
+    "duplicates.decide": Action(Label("合并重复机构", "Merge duplicates"), DESK, writes=True),
+    "review.read": Action(Label("查看审核进度", "See how far reviews are"), READERS),
+    "review.decide": Action(Label("审核、退回", "Approve and return"), DESK, writes=True),
+    # Tablets and people
+    "devices.read": Action(Label("查看平板", "See tablets"), READERS),
+    "devices.enrol": Action(Label("登记平板", "Enrol tablets"), DESK | ADMIN, writes=True),
+    "devices.approve": Action(Label("复核平板登记", "Approve enrolments"), LEADS | ADMIN, writes=True),
+    "devices.revoke": Action(Label("停用平板", "Revoke tablets"), DESK | ADMIN, writes=True),
+    "people.read": Action(Label("查看人员和授权", "See people and grants"), LEADS | ADMIN | OVERSIGHT),
+    "people.manage": Action(Label("管理账号", "Manage accounts"), ADMIN, writes=True),
+    # Administration
+    "templates.read": Action(Label("查看检查清单", "See checklists"), READERS),
+    "templates.write": Action(Label("编辑、发布检查清单", "Edit and publish checklists"), ADMIN | LEADS, writes=True),
+    "areas.read": Action(Label("查看区划和责任区", "See areas and who is responsible"), READERS),
+    "areas.write": Action(Label("编辑区划和责任区", "Edit areas and who is responsible"), ADMIN | LEADS, writes=True),
+    "access.read": Action(Label("查看查阅记录", "Read the access log"), LEADS | ADMIN | OVERSIGHT),
+    "settings.read": Action(Label("查看设置", "See settings"), ADMIN | OVERSIGHT),
+    "settings.write": Action(Label("更改设置", "Change settings"), ADMIN, writes=True),
+    "backup.make": Action(Label("备份", "Back up"), ADMIN, writes=True),
+}
+
+if any(action.writes and action.roles & READ_ROLES for action in ACTIONS.values()):
+    raise RuntimeError("roles that only read are given nothing to write")
+
+
+def may(role: str, action: str) -> bool:
+    """Whether a role may do this. What the table does not name nobody may."""
+    known = ACTIONS.get(action)
+    return known is not None and role in known.roles
+
+
+class Sight(NamedTuple):
+    """The records that somebody sees now.
+
+    areas       division code prefixes in front of the wall; "" is everywhere
+    within      compartment → the same for what lies behind that wall
+    departments where it is not None: of those areas only the records that name one of these departments
+    """
+
+    role: str = ""
+    areas: tuple[str, ...] = ()
+    within: Mapping[str, tuple[str, ...]] = {}
+    departments: frozenset[str] | None = None
+
+    def prefixes(self, compartment: str = "") -> tuple[str, ...]:
+        """The prefixes of division codes that are seen in a compartment, shortest first, none within another."""
+        found: list[str] = []
+        for one in sorted(self.within.get(compartment, ()) if compartment else self.areas):
+            if not any(one.startswith(wider) for wider in found):
+                found.append(one)
+        return tuple(found)
+
+    def covers(self, area: str | None, compartment: str = "") -> bool:
+        """Whether a place is in sight. What has no place is seen by those who see everything."""
+        return any((area or "").startswith(prefix) for prefix in self.prefixes(compartment))
+
+    def buckets(self) -> list[str]:
+        """How the ids of the buckets in sight begin; with departments, what they hold has to be looked at further."""
+        walls = ("", *sorted(self.within))
+        return [f"{wall or 'area'}:{prefix}" for wall in walls for prefix in self.prefixes(wall)]
+
+    def covers_bucket(self, bucket: str) -> bool:
+        """Whether a bucket is in sight."""
+        return any(bucket.startswith(prefix) for prefix in self.buckets())
+
+
+NOTHING = Sight()
+
+
+def sight_of(grants: Iterable[Grant], role: str, now: int) -> Sight:
+    """What a person with these grants sees now."""
+    running = rights.active(grants, now)
+    held = rights.rights_of(running, role, now)
+    departments = frozenset(one.department for one in running) if held.role == "department" else None
+    return Sight(held.role, held.areas, held.within, departments)
+
+
+def rights_at_desk(grants: Iterable[Grant], role: str, now: int) -> Rights:
+    """What a person with these grants may write now: nothing, for roles that only read."""
+    held = rights.rights_of(grants, role, now)
+    return Rights(held.role, ()) if held.role in READ_ROLES else held

@@ -1,0 +1,64 @@
+"""What the side of every page offers, in its order. An entry is shown to roles that may open it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from flask import request, url_for
+
+from schemas.labels import Label
+from server.console.frame import Seat
+
+
+class Entry(NamedTuple):
+    """A page: its endpoint (and values for it), an icon of `screens.icons`, and the action that it takes."""
+
+    label: Label
+    icon: str
+    endpoint: str
+    action: str
+    values: Mapping[str, Any] = {}
+
+
+class Group(NamedTuple):
+    label: Label
+    entries: Sequence[Entry]
+
+
+GROUPS: Sequence[Group] = (
+    Group(Label("", ""), (Entry(Label("首页", "Home"), "home", "console.home.start", "home"),)),
+    Group(
+        Label("平板与人员", "Tablets and people"),
+        (Entry(Label("平板", "Tablets"), "tablet", "console.devices.listing", "devices.read"),),
+    ),
+)
+
+
+class Shown(NamedTuple):
+    """An entry on this page."""
+
+    label: Label
+    icon: str
+    address: str
+    here: bool
+
+
+class ShownGroup(NamedTuple):
+    label: Label
+    entries: list[Shown]
+
+
+def shown(seat: Seat) -> list[ShownGroup]:
+    """The entries for whoever sits there, without empty groups."""
+    groups = [
+        ShownGroup(group.label, [_shown(one) for one in group.entries if seat.may(one.action)]) for group in GROUPS
+    ]
+    return [group for group in groups if group.entries]
+
+
+def _shown(entry: Entry) -> Shown:
+    desk = entry.endpoint.rpartition(".")[0]
+    values = request.view_args or {}
+    here = request.blueprint == desk and all(values.get(name) == value for name, value in entry.values.items())
+    return Shown(entry.label, entry.icon, url_for(entry.endpoint, **entry.values), here)
