@@ -5,6 +5,7 @@ import server.cli.accounts
 import server.cli.care
 import server.cli.checklists
 import server.cli.desk
+import server.cli.divisions
 import server.cli.evidence
 import server.cli.handover
 import server.cli.people
