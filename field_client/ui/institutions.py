@@ -218,11 +218,11 @@ def add() -> Response | str:
     typed = {name: here.posted(name) for name in ("name", "area", "address")}
     if not typed["name"]:
         return _form(typed, InvalidField(field="name", detail=Label("请写名称或招牌上的字", "write the name, or what the sign says")))
+    if tablet.store.knows(record):  # a second tap, or sent again after the answer was lost
+        return here.go(".card", record=record)
     like = searching(tablet).alike(typed["name"], typed["address"])
     if like and here.posted("anyway") != "1":
         return _form(typed, like=like)
-    if tablet.store.knows(record):
-        return here.go(".card", record=record)
     values: dict[str, Any] = {**typed, "status": "unlicensed"}
     if here.posted("lat") and here.posted("lon"):
         lat, lon = _position(here.posted("lat"), here.posted("lon"))

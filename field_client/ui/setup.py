@@ -87,7 +87,8 @@ def enrol() -> Response | str:
         _enrol(here.tablet(), seat, asked)
     except Problem as problem:
         return _asking(asked, problem)
-    seat.set_off()
+    held = seat.held()
+    seat.hold(held.vault, held.secrets)  # whose tablet it is decides how long it stays unlocked
     return here.go("setup.filling")
 
 

@@ -190,6 +190,7 @@ def told(seat: Seat, waiting: int) -> dict[str, Any]:
         "waiting": waiting,
         "rounds": rounds.rounds,
         "phase": doing.phase.text(language) if doing else "",
+        "retrying": bool(doing and doing.phase == telling.PHASES["waiting"]),
         "done": doing.done if doing else 0,
         "total": doing.total if doing else 0,
         "problem": problem.text(language) if problem else "",
