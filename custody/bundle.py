@@ -8,6 +8,8 @@
     fib/acts.ndjson                acts of the server: devices enrolled and revoked, blobs held, openings, exports
     fib/proofs.ndjson              an inclusion proof for every change and act that is shown
     fib/checkpoints.ndjson         the newest checkpoint of each log, and proofs that it extends those that were seen
+    fib/attested.ndjson            older checkpoints that witnesses cosigned or an authority stamped, with such proofs
+    fib/stamps/<name>.tsr, .note   responses of time stamping authorities as they came, and what each is over
     fib/people.json                names of people and devices, to be read by people
     fib/grades.json                the facts that grades were computed from
     fib/blobs/<sha256>             originals and what was made from them

@@ -15,22 +15,26 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, BinaryIO, Literal, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from custody import digests, regrading
+from custody import digests, regrading, timestamps
 from custody.bundle import BUNDLE_TAG, MANIFEST, SIGNATURE, Bundle, broken, parsed, raw, split
+from custody.timeline import Mark, Marks, Placed, bracketed, written
 from schemas.labels import Label
 from sync.core import anchors, cosigning
 from sync.core import grade as grading
+from sync.core.bracket import Bracket
 from sync.core.change import START, Change, chain_hash, signature_input
 from sync.core.errors import Problem
 from sync.core.fold import Entry
 from sync.core.log import leaf_hash, verify_consistency, verify_inclusion
-from sync.core.note import Checkpoint, OpenedNote, SignatureType, fingerprint, open_note
+from sync.core.note import Checkpoint, OpenedNote, body_of, fingerprint, lines_of, open_note
 from sync.core.trust import Trust, open_trust
+from sync.core.witnessing import cosigners, signed_by_log, witnessed_at
 
 Outcome = Literal["pass", "fail", "not-checked"]
 ACT_TAG = b"patrolbook/act/v1\0"
@@ -48,6 +52,10 @@ ENDS = (
     Label("材料不全：有必查项目未检查", "Incomplete: a required check could not be made"),
 )
 """What a verdict says, by its exit code."""
+
+APART_MS = 120_000
+"""How far the clocks of two authorities or witnesses may be apart: each was within a minute of the server's."""
+BY_STAMP, BY_WITNESS = Label("可信时间戳", "a time stamp"), Label("见证会签", "witnesses")
 
 Progress = Callable[[str, int], None]
 
@@ -98,6 +106,28 @@ class Act(NamedTuple):
     leaf: int
     text: str
     body: dict[str, Any]
+
+
+class Attested(NamedTuple):
+    """A checkpoint that witnesses cosigned or an authority stamped; `signed` is its note as the log alone signed it.
+
+    proof   that the newest checkpoint here extends it
+    stamps  names of time stamps over `signed`
+    """
+
+    note: OpenedNote
+    signed: str
+    proof: tuple[bytes, ...]
+    stamps: tuple[str, ...]
+
+
+class Stamp(NamedTuple):
+    """A time stamp that was verified: what it says, over which checkpoint, and the SHA-256 of its response."""
+
+    log: str
+    size: int
+    token: timestamps.Token
+    digest: str
 
 
 class Failed(Exception):
@@ -207,6 +237,69 @@ class Examination:
                 note = open_note(str(line["note"]), trust.verifiers())
                 found[note.checkpoint.origin] = note
         return found
+
+    @cached_property
+    def attested(self) -> list[Attested]:
+        """Older checkpoints that others spoke about, and the newest where they did, with the signatures of known keys."""
+        trust = self.trust
+        if trust is None:
+            raise NotChecked(
+                "没有可信的信任文件，不知道日志公钥", "the log's key is not known without a trusted trust file"
+            )
+        found = []
+        for line in self.bundle.lines("attested.ndjson"):
+            text = str(line["note"])
+            signed = f"{body_of(text)}\n{lines_of(text)[0]}"
+            proof = tuple(raw(node, "attested.ndjson") for node in line["proof"])
+            found.append(Attested(open_note(text, trust.verifiers()), signed, proof, tuple(map(str, line["stamps"]))))
+        return found
+
+    @cached_property
+    def stamps(self) -> list[Stamp]:
+        """Every time stamp, verified. Raises Failed for one that does not hold, NotChecked where that cannot be told."""
+        trust, found = self.trust, []
+        for one in self.attested:
+            for name in one.stamps:
+                response = self.bundle.text(f"stamps/{name}.tsr")
+                point = one.note.checkpoint
+                if self.bundle.text(f"stamps/{name}.note") != one.signed.encode():
+                    raise Failed(
+                        f"时间戳 {name} 所附检查点不符", f"the time stamp {name} comes with another checkpoint"
+                    )
+                if trust is None or not trust.stampers:
+                    raise NotChecked(
+                        "信任文件没有列出时间戳机构", "the trust file names no time stamping authority to believe"
+                    )
+                try:
+                    token = timestamps.verify(response, one.signed.encode(), trust.stampers)
+                except timestamps.NoJudge:
+                    raise NotChecked(
+                        "本机没有 rfc3161-client，也没有 openssl，时间戳的签名无法核验",
+                        "there is neither rfc3161-client nor openssl here to check the signatures of time stamps",
+                    ) from None
+                found.append(Stamp(point.origin, point.size, token, hashlib.sha256(response).hexdigest()))
+        return found
+
+    def marks(self) -> dict[str, Marks]:
+        """origin → what its stamps and witnesses say about its times. Raises as `stamps`."""
+        trust = self.trust
+        upper: dict[str, list[Mark]] = {}
+        lower: dict[str, list[Mark]] = {}
+        if trust is None:
+            return {}
+        known = {one.digest: one for one in self.stamps}
+        for stamp in known.values():
+            upper.setdefault(stamp.log, []).append(Mark(stamp.size, stamp.token.latest, BY_STAMP))
+        for note in [*self.checkpoints.values(), *(one.note for one in self.attested)]:
+            seconds = witnessed_at(note, trust)
+            if seconds is not None:
+                point = note.checkpoint
+                upper.setdefault(point.origin, []).append(Mark(point.size, seconds * 1000 + 999, BY_WITNESS))
+        for act in self.acts_of("stamped"):
+            stamped = known.get(str(act.body.get("stamp")))
+            if stamped is not None and stamped.log == act.log:
+                lower.setdefault(act.log, []).append(Mark(act.leaf, stamped.token.earliest, BY_STAMP))
+        return {log: Marks(upper.get(log, ()), lower.get(log, ())) for log in upper.keys() | lower.keys()}
 
     def stated(self) -> dict[str, Checkpoint]:
         """The same checkpoints as the bundle states them, whoever signed them."""
@@ -497,11 +590,15 @@ def _noted(case: Examination) -> Label:
         raise NotChecked("", "")
     for origin in case.stated():
         note = notes.get(origin)
-        if note is None or origin not in note.names or origin not in trust.logs:
+        if note is None or not signed_by_log(note) or origin not in trust.logs:
             raise Failed(f"检查点不是由日志 {origin} 签名", f"the checkpoint is not signed by the log {origin}")
-        seen = sum(one.type is SignatureType.COSIGNATURE for one in note.signatures)
+        seen = len(cosigners(note, trust))
         if seen < trust.quorum:
             raise Failed(f"见证 {seen} 个，应有 {trust.quorum} 个", f"{seen} witnesses, {trust.quorum} are needed")
+    for one in case.attested:
+        if not signed_by_log(one.note) or one.note.checkpoint.origin not in trust.logs:
+            origin = one.note.checkpoint.origin
+            raise Failed(f"检查点不是由日志 {origin} 签名", f"the checkpoint is not signed by the log {origin}")
     return Label(
         f"{len(notes)} 个检查点签名有效，见证数达到要求",
         f"{len(notes)} checkpoints signed, with as many witnesses as asked",
@@ -528,30 +625,108 @@ def _consistent(case: Examination) -> Label:
                     f"the log does not extend its checkpoint of size {line['old']}",
                 )
             count += 1
+    count += _attested_consistent(case, points)
     return Label(f"{count} 个较早的检查点均被延续", f"{count} earlier checkpoints are extended")
 
 
+def _attested_consistent(case: Examination, points: Mapping[str, Checkpoint]) -> int:
+    """That the newest checkpoint extends every one that others spoke about; how many there are."""
+    if not case.bundle.has("attested.ndjson") or case.trust is None:
+        return 0
+    for one in case.attested:
+        old = one.note.checkpoint
+        point = points[old.origin]
+        if not verify_consistency(old.size, point.size, old.root, point.root, one.proof):
+            raise Failed(
+                f"日志没有延续大小 {old.size} 的检查点", f"the log does not extend its checkpoint of size {old.size}"
+            )
+    return len(case.attested)
+
+
 def _stamped(case: Examination) -> Label:
-    raise NotChecked("包内没有可信时间戳", "the bundle holds no time stamps")
+    acts = case.acts_of("stamped")
+    if not any(True for _ in case.bundle.under("stamps")) and not acts:
+        raise NotChecked("包内没有可信时间戳", "the bundle holds no time stamps")
+    stamps = sorted(case.stamps, key=lambda one: (one.log, one.size))
+    known = {one.digest for one in stamps}
+    for act in acts:
+        if act.body.get("stamp") not in known:
+            raise Failed(
+                f"日志 {act.log} 位置 {act.leaf} 所记的时间戳不在包内",
+                f"the time stamp that leaf {act.leaf} of {act.log} is about is not here",
+            )
+    for before, after in pairwise(stamps):
+        if before.log == after.log and before.token.earliest > after.token.latest + APART_MS:
+            raise Failed(
+                f"大小 {after.size} 的时间戳早于大小 {before.size} 的",
+                f"the time stamp at {after.size} is older than the one at {before.size}",
+            )
+    shown = "、".join(written(one.token.at) for one in stamps[:10])
+    return Label(
+        f"{len(stamps)} 个时间戳由信任文件所列机构签发：{shown}",
+        f"{len(stamps)} time stamps by authorities of the trust file: {shown}",
+    )
 
 
 # --- V14–V20: time, anchors, derivation, access, report, grade -----------------------------------------------------
 
 
 def _bracketed(case: Examination) -> Label:
-    times = [(link, change, change.body.get("seen")) for link, change in case.changes if change.kind == "evidence"]
-    bare = [change for _, change, seen in times if seen is None]
-    if not times:
+    if not any(change.kind == "evidence" for _, change in case.changes):
         raise NotChecked("没有证据", "there is no evidence")
+    try:
+        marks = case.marks()
+    except (Failed, Problem) as unusable:
+        raise NotChecked(
+            "时间戳或检查点没有通过核验（见 V11、V13），不能据以定时间",
+            "the stamps or checkpoints did not hold (see V11, V13), so no time can rest on them",
+        ) from unusable
+    told, bare = [], 0
+    for replica, chain in _chains_shown(case).items():
+        log = chain[0][0].log
+        placed = [
+            Placed(link.n, change.body["clock"], link.leaf, (change.body.get("seen") or {}).get("size"))
+            for link, change in chain
+        ]
+        for (link, change), bounds in zip(chain, bracketed(placed, marks.get(log, Marks())), strict=True):
+            if bounds.contradictory and (bounds.proven_from or 0) > (bounds.proven_to or 0) + APART_MS:
+                raise Failed(
+                    f"{replica} 第 {link.n} 条的时间上下限矛盾",
+                    f"the bounds of change {link.n} of {replica} contradict",
+                )
+            if change.kind == "evidence" and "sha256" in change.set:
+                bare += change.body.get("seen") is None
+                told.append(_told(change, bounds))
+    count = len(told)
+    zh, en = "；".join(one.zh for one in told[:20]), "; ".join(one.en for one in told[:20])
     if bare:
         raise NotChecked(
-            f"{len(bare)} 条采集时尚未见过检查点，没有下限",
-            f"{len(bare)} were captured before any checkpoint was seen: no lower bound",
+            f"{bare} 条采集时尚未见过检查点，没有下限。{zh}",
+            f"{bare} were captured before any checkpoint was seen: no lower bound. {en}",
         )
     return Label(
-        "每件证据的采集不早于其载明的检查点，不晚于其日志位置",
-        "each was captured after the checkpoint that it names and before its place in the log",
+        f"{count} 件证据的采集不早于其载明的检查点，不晚于其日志位置。{zh}",
+        f"{count} were captured after the checkpoint that they name and before their place in the log. {en}",
     )
+
+
+def _chains_shown(case: Examination) -> dict[str, list[tuple[Link, Change]]]:
+    found: dict[str, list[tuple[Link, Change]]] = {}
+    for link, change in case.changes:
+        found.setdefault(link.replica, []).append((link, change))
+    return found
+
+
+def _told(change: Change, bounds: Bracket) -> Label:
+    """The bracket of one piece of evidence, as far as others than the server vouch for it."""
+    name = change.record[-8:]
+    if bounds.proven_from is None and bounds.proven_to is None:
+        return Label(f"{name}：没有外部时间", f"{name}: no outside time")
+    start = written(bounds.proven_from) if bounds.proven_from is not None else None
+    end = written(bounds.proven_to) if bounds.proven_to is not None else None
+    zh = [f"不早于 {start}"] * bool(start) + [f"不晚于 {end}"] * bool(end)
+    en = [f"not before {start}"] * bool(start) + [f"not after {end}"] * bool(end)
+    return Label(f"{name}：{'，'.join(zh)}", f"{name}: {', '.join(en)}")
 
 
 def _seen(case: Examination) -> Label:

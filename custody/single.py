@@ -19,6 +19,8 @@ MODULES = (
     "sync.core.log",
     "sync.core.note",
     "sync.core.trust",
+    "sync.core.witnessing",
+    "sync.core.bracket",
     "sync.core.cosigning",
     "sync.core.signing",
     "sync.core.anchors",
@@ -28,12 +30,17 @@ MODULES = (
     "custody.digests",
     "custody.bundle",
     "custody.regrading",
+    "custody.timestamps",
+    "custody.timeline",
     "custody.checks",
 )
 """Everything that `custody.checks` needs; a test holds that nothing else is imported."""
 
 STAND_INS = ("orjson", "cryptography")
 """Third-party packages that the loader replaces where they are missing."""
+
+OPTIONAL = ("rfc3161_client",)
+"""What is used where it is installed, and asked for nowhere else than inside a function that can do without."""
 
 _ROOT = Path(__file__).resolve().parents[1]
 _FRONT = Path(__file__).with_name("front.txt")

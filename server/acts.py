@@ -37,6 +37,7 @@ ACCOUNT_RESET = "account-reset"
 ACCOUNT_CLOSED = "account-closed"
 SESSIONS_ENDED = "sessions-ended"
 SECOND_STEP = "second-step"
+STAMPED = "stamped"
 
 
 class Act(NamedTuple):

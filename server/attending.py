@@ -1,4 +1,5 @@
-"""What a running server does on the side, so that no request waits for it: asking witnesses about what the log grew by.
+"""What a running server does on the side, so that no request waits for it: asking time
+stamping authorities and witnesses about what the log grew by.
 
 A thread in each worker; a file lock lets one of them work. What fails is told in the program's log once, and tried again
 after a pause that grows. Nothing depends on it: what was not cosigned yet is told by `witness status` and by tablets.
@@ -11,7 +12,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from server import witnesses
+from server import stamping, witnesses
 from server.instance import Instance
 from sync.core.errors import Problem
 
@@ -30,7 +31,12 @@ def cosigning(house: Instance) -> list[Problem]:
     return [one.problem for one in witnesses.ask(house, all=False) if one.problem is not None]
 
 
-ROUNDS: tuple[Round, ...] = (cosigning,)
+def stamping_due(house: Instance) -> list[Problem]:
+    """Have checkpoints stamped whose time has come; returns what went wrong."""
+    return [one.problem for one in stamping.stamp(house, all=False) if one.problem is not None]
+
+
+ROUNDS: tuple[Round, ...] = (stamping_due, cosigning)
 
 
 class Attendant:

@@ -11,6 +11,7 @@ The act `exported` is in the log before the first byte is written.
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -19,9 +20,10 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from custody import report_pdf, single
+from custody import report_pdf, single, timestamps
 from custody.bundle import BUNDLE_TAG, Draft, Manifest, base64, joined
 from custody.report import Access, Derivation, Item, Report, Step
+from custody.timeline import Mark, Marks
 from schemas.base import DELETED
 from schemas.fields import Attachments, Ref, Tags
 from schemas.kinds.evidence import OPERATIONS, SOURCES, STATUTORY_KINDS
@@ -39,7 +41,7 @@ from server.witnesses import Asked
 from sync.core import grade as grading
 from sync.core.change import START, Change, canonical
 from sync.core.cosigning import key_id
-from sync.core.errors import NotFound
+from sync.core.errors import BadStamp, NotFound
 from sync.core.fold import State, values_of
 from sync.core.note import Checkpoint, body_of, fingerprint, parse_checkpoint
 from sync.core.rules import Rights
@@ -49,6 +51,8 @@ FOLLOWED = frozenset({"inspection", "evidence", "hazard", "patrol_note", "case",
 """Kinds whose own references are followed; of others (an institution, an officer) only the record itself goes in."""
 LEFT_OUT = frozenset({"checklist"})
 DEPTH = 4
+
+_BY_STAMP, _BY_WITNESS = Label("可信时间戳", "a time stamp"), Label("见证会签", "witnesses")
 
 Progress = Callable[[str, int, int], None]
 
@@ -109,10 +113,13 @@ def make(
         # Only from the logs of the records that are shown: what lies behind a wall is not even counted.
         walls = {house.registry[one.state.kind].compartment for one in shown.values()}
         told = _acts(conn, walls, pairs, evidence.values(), number)
-        links = _chains(conn, draft, pairs)
         trust = trusts.published(house.settings)
+        stamps = {wall: _Stamps(conn, wall, trust) for wall in {link.log for link, _ in pairs}}
+        told = sorted([*told, *_dating(conn, pairs, stamps)], key=lambda act: (act.log, act.leaf))
+        links = _chains(conn, draft, pairs)
         points = _points(conn, house, pairs, told, trust)
         _log(conn, house, draft, pairs, told, points)
+        marks = _attested(conn, house, draft, pairs, told, points, trust, stamps)
         _people(conn, draft, links, pairs)
         grades = _grades(conn, house, shown)
         draft.texts["grades.ndjson"] = joined(grades)
@@ -122,7 +129,7 @@ def make(
         draft.texts["acts.ndjson"] = joined(
             [{"act": a.content.decode(), "leaf": a.leaf, "log": _origin(house, a)} for a in told]
         )
-        report = _report(conn, house, shown, record, pairs, told, grades, voice, trust, points)
+        report = _report(conn, house, shown, record, pairs, told, grades, voice, trust, points, marks)
         title = _title(house, shown[record])
         manifest = Manifest(
             number, record, shown[record].state.kind, title, purpose, authority, now,
@@ -259,6 +266,124 @@ def _points(
     return points
 
 
+class _Stamps:
+    """The time stamps of a log that the trust file of today bears out; one by an authority that it no longer names is not
+    handed on, for a reader could not believe it.
+    """
+
+    def __init__(self, conn: Connection, log: str, trust: trusts.Published | None) -> None:
+        self._conn, self._log = conn, log
+        self._roots = trust.trust.stampers if trust is not None else ()
+        self.held = {hashlib.sha256(one.response).hexdigest(): one for one in attested.stamps_of(conn, log)}
+        self._tokens: dict[str, timestamps.Token | None] = {}
+
+    def token(self, digest: str) -> timestamps.Token | None:
+        """What a stamp says, by the SHA-256 of its response; None where it does not hold or is not here."""
+        if digest not in self._tokens:
+            self._tokens[digest] = self._verified(digest)
+        return self._tokens[digest]
+
+    def over(self, leaf: int, newest: int) -> str | None:
+        """The earliest over a checkpoint of at most `newest` leaves that includes this one."""
+        fits = [(one.at, digest) for digest, one in self.held.items() if leaf < one.size <= newest]
+        return next((digest for _, digest in sorted(fits) if self.token(digest) is not None), None)
+
+    def _verified(self, digest: str) -> timestamps.Token | None:
+        one = self.held.get(digest)
+        note = attested.signed(self._conn, self._log, one.size) if one is not None else None
+        if one is None or note is None:
+            return None
+        try:
+            return timestamps.verify(one.response, note.encode(), self._roots)
+        except (BadStamp, timestamps.NoJudge):
+            return None
+
+
+def _dating(conn: Connection, pairs: list[tuple[Linked, Change]], stamps: dict[str, _Stamps]) -> list[Act]:
+    """The acts about time stamps by which what tablets had seen is dated: before each size that was seen, the newest."""
+    seen: dict[str, set[int]] = {}
+    for link, change in pairs:
+        if change.body.get("seen"):
+            seen.setdefault(link.log, set()).add(int(change.body["seen"]["size"]))
+    found: dict[tuple[str, int], Act] = {}
+    for log, sizes in seen.items():
+        stamped = list(acts.every(conn, log, acts.STAMPED))[::-1]
+        for size in sizes:
+            before = (act for act in stamped if act.leaf < size and stamps[log].token(str(act.body["stamp"])))
+            newest = next(before, None)
+            if newest is not None:
+                found[log, newest.leaf] = newest
+    return list(found.values())
+
+
+def _attested(
+    conn: Connection,
+    house: Instance,
+    draft: Draft,
+    pairs: list[tuple[Linked, Change]],
+    told: list[Act],
+    points: dict[str, str],
+    trust: trusts.Published | None,
+    stamps: dict[str, _Stamps],
+) -> dict[str, Marks]:
+    """Put in what others say about when the log had which size: for every change the earliest stamp over it and the first
+    checkpoint over it that enough witnesses cosigned, and the stamps that the acts tell of. Returns what they say.
+    """
+    lines: list[dict[str, Any]] = []
+    marks = {}
+    for compartment, note in points.items():
+        voice, newest = house.keys.voice(compartment), _point(note).size
+        leaves = sorted(link.leaf for link, _ in pairs if link.log == compartment)
+        dated = {
+            str(act.body["stamp"]): act for act in told if act.log == compartment and act.body["act"] == acts.STAMPED
+        }
+        held = stamps.get(compartment) or _Stamps(conn, compartment, trust)
+        wanted = dated.keys() | {one for leaf in leaves if (one := held.over(leaf, newest)) is not None}
+        upper, lower = [], []
+        names: dict[int, list[str]] = {}
+        for digest in sorted(wanted):
+            kept, token = held.held[digest], held.token(digest)
+            if token is None:
+                continue
+            upper.append(Mark(kept.size, token.latest, _BY_STAMP))
+            if digest in dated:
+                lower.append(Mark(dated[digest].leaf, token.earliest, _BY_STAMP))
+            name = digest[:32]
+            names.setdefault(kept.size, []).append(name)
+            draft.texts[f"stamps/{name}.tsr"] = kept.response
+            draft.texts[f"stamps/{name}.note"] = (attested.signed(conn, compartment, kept.size) or "").encode()
+        for size, at in _witnessed(conn, voice, newest, leaves, trust):
+            names.setdefault(size, [])
+            upper.append(Mark(size, at * 1000 + 999, _BY_WITNESS))
+        for size, some in sorted(names.items()):
+            proof = [base64(node) for node in merkle.consistency(conn, compartment, size, newest)]
+            lines.append({"note": attested.note(conn, compartment, size), "proof": proof, "stamps": sorted(some)})
+        marks[compartment] = Marks(upper, lower)
+    if lines:
+        draft.texts["attested.ndjson"] = joined(lines)
+    return marks
+
+
+def _witnessed(
+    conn: Connection, voice: Voice, newest: int, leaves: list[int], trust: trusts.Published | None
+) -> list[tuple[int, int]]:
+    """(size, seconds) of the first checkpoint over each leaf that enough witnesses of the trust file have cosigned."""
+    found: dict[int, int] = {}
+    if trust is None:
+        return []
+    for leaf in leaves:
+        if any(size > leaf for size in found):  # leaves come in order, so this one was the first for an earlier leaf
+            continue
+        for size in attested.cosigned_sizes(conn, voice.compartment, trust.trust.quorum, above=leaf):
+            note = attested.note(conn, voice.compartment, size) if size <= newest else None
+            at = witnesses.witnessed(note, voice, trust.trust) if note is not None else None
+            if at is not None:
+                found[size] = at
+            if at is not None or size > newest:
+                break
+    return sorted(found.items())
+
+
 def _leaves(pairs: list[tuple[Linked, Change]], told: list[Act]) -> set[tuple[str, int]]:
     return {(link.log, link.leaf) for link, _ in pairs} | {(act.log, act.leaf) for act in told}
 
@@ -373,6 +498,7 @@ def _report(
     voice: Voice,
     trust: trusts.Published | None,
     points: dict[str, str],
+    marks: dict[str, Marks],
 ) -> Report:
     names = {one.id: one.name for one in people.everybody(conn)}
     graded = {one["record"]: one for one in grades}
@@ -404,10 +530,8 @@ def _report(
                 int(values["size"]),
                 str(values["sha256"]),
                 values.get("sm3"),
-                _made_at(conn, link.log, seen),
-                f"采集人已见日志大小 {seen['size']}" if seen else "",
-                receipt.body["at"] if receipt else link.received,
-                "服务器收讫" if receipt else "服务器收到变更",
+                *_not_before(conn, link, seen, marks.get(link.log, Marks())),
+                *_not_after(link, receipt, marks.get(link.log, Marks())),
                 int(clock["wall"]) + int(clock["off"]),
                 None,
                 _place(values.get("place")),
@@ -453,6 +577,27 @@ def _report(
         main["grade"] if main else "", tuple(zh for zh, _ in main["reasons"]) if main else (),
         tuple(items), tuple(steps), (), tuple(derived), tuple(accesses), (), tuple(parked),
     )  # fmt: skip
+
+
+def _not_before(conn: Connection, link: Linked, seen: Any, marks: Marks) -> tuple[int | None, str]:
+    """Since when a change can have been written, and who says so: an authority, else this server about its checkpoint."""
+    if not seen:
+        return None, ""
+    size = int(seen["size"])
+    mark = marks.not_before(size)
+    if mark is not None:
+        return mark.ms, f"采集人所见日志（大小 {size}）含此前的{mark.by.zh}"
+    return _made_at(conn, link.log, seen), f"采集人已见日志大小 {size}（服务器自述）"
+
+
+def _not_after(link: Linked, receipt: Act | None, marks: Marks) -> tuple[int, str]:
+    """By when it was written: witnesses or an authority, else this server's own receipt."""
+    mark = marks.not_after(link.leaf)
+    if mark is not None:
+        return mark.ms, f"{mark.by.zh}，检查点大小 {mark.size}"
+    if receipt is not None:
+        return int(receipt.body["at"]), "服务器收讫（自述）"
+    return link.received, "服务器收到变更（自述）"
 
 
 def _made_at(conn: Connection, log: str, seen: Any) -> int | None:
@@ -502,6 +647,7 @@ README = """电子证据包
   chains/       变更的链：编号、校验值、签名；未展示的变更只有校验值
   acts.ndjson   服务器的动作：登记设备、收讫文件、查阅、导出
   proofs.ndjson、checkpoints.ndjson   日志的证明
+  attested.ndjson、stamps/   见证会签和可信时间戳
   trust.json    信任文件，由根密钥签名
 
 如何独立验证（不需要联网，也不需要服务器）：

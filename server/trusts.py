@@ -15,16 +15,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pyrage
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from custody.sealing import lock_identity, new_identity
 from schemas.labels import Label
 from server.config import Settings
 from server.keys import ServerKeys
 from server.storage.files import write_new
-from sync.core.errors import BadSignature, BrokenStore, Refused
+from sync.core.errors import BadSignature, BrokenStore, InvalidField, Refused
+from sync.core.note import fingerprint
 from sync.core.trust import Seal, Trust, Witness, check_seal, open_trust, sign_trust
 
+_NO_ROOT = Label("应是一张自签名的根证书（PEM）", "is one self-signed root certificate in PEM")
 FILES = ("trust.json", "trust.sig", "root.pub")
 
 
@@ -77,13 +82,14 @@ def next_edition(
     *,
     witnesses: tuple[Witness, ...] | None = None,
     quorum: int | None = None,
+    stampers: tuple[str, ...] | None = None,
     seal: Seal | None = None,
 ) -> Trust:
     """The next edition: what the last one said, with this server's logs and replicas, and what is given anew."""
     logs = {one.origin: one.log_public for one in keys.voices.values()}
     replicas = {one.replica: one.replica_public for one in keys.voices.values()}
     if before is None:
-        return Trust(1, authority, now, logs, replicas, witnesses or (), quorum or 0, seal=seal)
+        return Trust(1, authority, now, logs, replicas, witnesses or (), quorum or 0, stampers or (), seal)
     return replace(
         before,
         edition=before.edition + 1,
@@ -93,8 +99,31 @@ def next_edition(
         replicas={**before.replicas, **replicas},
         witnesses=before.witnesses if witnesses is None else witnesses,
         quorum=before.quorum if quorum is None else quorum,
+        stampers=before.stampers if stampers is None else stampers,
         seal=seal or before.seal,
     )
+
+
+def stamper(pem: bytes) -> str:
+    """A root certificate of a time stamping authority in its one written form, as the trust file pins it.
+
+    :raises InvalidField: not one certificate, or not one that vouches for itself
+    """
+    try:
+        (root,) = x509.load_pem_x509_certificates(pem)
+        root.verify_directly_issued_by(root)
+        constraints = root.extensions.get_extension_for_class(x509.BasicConstraints).value
+    except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound) as error:
+        raise InvalidField(field="stamper", detail=_NO_ROOT) from error
+    if not constraints.ca:
+        raise InvalidField(field="stamper", detail=_NO_ROOT)
+    return root.public_bytes(Encoding.PEM).decode()
+
+
+def stamper_told(pem: str) -> tuple[str, str]:
+    """The name in a root certificate, and its fingerprint."""
+    root = x509.load_pem_x509_certificate(pem.encode())
+    return root.subject.rfc4514_string(), fingerprint(root.public_bytes(Encoding.DER))
 
 
 def next_seal(

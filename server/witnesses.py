@@ -19,7 +19,7 @@ from sync.core.note import SignatureType, Verifier, open_note
 from sync.core.trust import Trust, Witness
 from sync.core.witnessing import Answer, signed_by_log, witnessed_at, write_submission
 
-SLIP_MS = 10 * 60_000
+SLIP_MS = 60_000
 """A witness whose clock is further from ours is not believed: its time is part of what it signs."""
 
 _REFUSALS = {
@@ -156,16 +156,16 @@ def newest_witnessed(conn: Connection, voice: Voice, trust: Trust) -> str | None
     """The newest checkpoint that enough witnesses of the trust file have cosigned, with their lines; None: there is none."""
     for size in attested.cosigned_sizes(conn, voice.compartment, trust.quorum, newest=True):
         note = attested.note(conn, voice.compartment, size)
-        if note is not None and is_witnessed(note, voice, trust):
+        if note is not None and witnessed(note, voice, trust) is not None:
             return note
     return None
 
 
-def is_witnessed(note: str, voice: Voice, trust: Trust) -> bool:
-    """Whether enough witnesses, as the trust file names them today, stand below a note of this log."""
+def witnessed(note: str, voice: Voice, trust: Trust) -> int | None:
+    """When (seconds) enough witnesses, as the trust file names them today, had cosigned a note of this log, if they did."""
     verifiers = [Verifier(voice.origin, voice.log_public), *trust.verifiers()]
     try:
         opened = open_note(note, list({(one.name, one.id): one for one in verifiers}.values()))
     except Malformed:
-        return False
-    return signed_by_log(opened) and witnessed_at(opened, trust) is not None
+        return None
+    return witnessed_at(opened, trust) if signed_by_log(opened) else None

@@ -14,6 +14,7 @@ import server.cli.proof
 import server.cli.setup
 import server.cli.shifts
 import server.cli.tables
+import server.cli.timestamp
 import server.cli.witness  # noqa: F401
 from server.cli.frame import main
 

@@ -64,6 +64,16 @@ def root(run: Run, file: Path, passphrase: str | None) -> None:
         "A witness's key, as `patrolbook-witness show` prints it, and its address; may be repeated",
     ),
 )
+@option(
+    "--stamper",
+    "stampers",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="PEM",
+    about=Label(
+        "时间戳机构的根证书（PEM 文件），可多次给出", "Root certificate of a time stamping authority; may be repeated"
+    ),
+)
 @option("--quorum", type=click.IntRange(0), about=Label("需要几个见证", "How many witnesses are needed"))
 @option(
     "--province",
@@ -85,6 +95,7 @@ def sign(
     file: Path,
     authority: str | None,
     witnesses: tuple[str, ...],
+    stampers: tuple[Path, ...],
     quorum: int | None,
     province: tuple[str, ...],
     escrow: tuple[str, ...],
@@ -97,10 +108,13 @@ def sign(
     if not name:
         raise InvalidField(field="authority", detail=Label("请写明签发机关", "say who issues it"))
     named = tuple(_witness(one) for one in witnesses) if witnesses else None
+    roots = tuple(trusts.stamper(one.read_bytes()) for one in stampers) if stampers else None
     seed = trusts.open_root(file, run.ask(passphrase))
     before = held.trust if held is not None else None
     seal = trusts.next_seal(before, province, escrow, [_county(one) for one in counties])
-    edition = trusts.next_edition(house.keys, name, house.now(), before, witnesses=named, quorum=quorum, seal=seal)
+    edition = trusts.next_edition(
+        house.keys, name, house.now(), before, witnesses=named, quorum=quorum, stampers=roots, seal=seal
+    )
     if edition.quorum > len(edition.witnesses):
         raise InvalidField(field="quorum", detail=Label("多于见证单位数", "more than there are witnesses"))
 
@@ -186,6 +200,7 @@ def show(run: Run, as_json: bool) -> None:
     rows = [(run.text(Label("日志", "log")), name, fingerprint(key)) for name, key in trust.logs.items()]
     rows += [(run.text(Label("服务器", "server")), name, fingerprint(key)) for name, key in trust.replicas.items()]
     rows += [(run.text(Label("见证", "witness")), one.name, fingerprint(one.key)) for one in trust.witnesses]
+    rows += [(run.text(Label("时间戳机构", "time stamps")), *trusts.stamper_told(one)) for one in trust.stampers]
     if trust.seal is not None:
         rows += [(run.text(Label("密封给省级", "sealed to the province")), "", key) for key in trust.seal.province]
         rows += [(run.text(Label("密封给备份", "sealed to the escrow")), "", key) for key in trust.seal.escrow]

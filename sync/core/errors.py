@@ -91,6 +91,15 @@ class UntrustedNote(Malformed):
     )
 
 
+class BadStamp(Malformed):
+    code = "bad-stamp"
+    message = Label("时间戳不可信：{detail}", "The time stamp cannot be believed: {detail}")
+    hint = Label(
+        "请核对时间戳机构的地址和信任文件所列的根证书",
+        "Check the authority's address and the roots in the trust file",
+    )
+
+
 class TooLarge(Malformed):
     code = "too-large"
     message = Label("内容超过上限 {limit} 字节", "The content is larger than the limit of {limit} bytes")
