@@ -28,7 +28,7 @@ from schemas.base import DELETED
 from schemas.fields import Attachments, Ref, Tags
 from schemas.kinds.evidence import OPERATIONS, SOURCES, STATUTORY_KINDS
 from schemas.labels import Label
-from server import acts, trusts, witnesses
+from server import acts, minors, trusts, witnesses
 from server.acts import Act
 from server.grading import Grader
 from server.instance import Instance
@@ -83,28 +83,37 @@ def make(
     by: str,
     rights: Rights,
     originals: bool = True,
+    with_minors: bool = False,
     progress: Progress = lambda what, done, total: None,
 ) -> Made:
     """Write the bundle of a record into a new file, whole or not at all.
 
+    with_minors: files in which minors are visible go in too, which the log says; else covered copies take their place
+
     :raises NotFound: there is no such record within the person's rights
+    :raises MinorsVisible: of such a file there is no covered copy
     """
     now = house.now()
     with house.database.read() as conn:
         shown = _gathered(house, conn, record, rights)
+    told_apart = {id: one.values for id, one in shown.items() if one.state.kind == "evidence"}
+    exposing = set() if with_minors or not originals else minors.exposing(told_apart)
+    minors.require_covered(told_apart, exposing)
     voice = house.keys.voice(house.registry[shown[record].state.kind].compartment)
     number = f"{shown[record].state.kind}-{record[-8:]}-{house.keys.new_id(now)[-6:]}"
     with house.database.write() as conn:
-        acts.append(conn, voice.compartment, acts.EXPORTED, now, bundle=number, record=record, by=by, purpose=purpose)
+        acts.append(conn, voice.compartment, acts.EXPORTED, now, bundle=number, record=record, by=by, purpose=purpose,
+                    minors=True if with_minors else None)  # fmt: skip
         for one in house.keys.voices.values():
             merkle.checkpoint(conn, one, now)
     asked = tuple(witnesses.ask(house, all=False))
     with house.database.read() as conn:
         draft, withheld = Draft(), []
         evidence = {id: one for id, one in shown.items() if one.state.kind == "evidence"}
+        hidden = {str(told_apart[id].get("sha256")) for id in exposing}
         for digest in sorted({str(one.values["sha256"]) for one in evidence.values() if "sha256" in one.values}):
             blob = blobs.get(conn, digest)
-            if blob is None or not originals:
+            if blob is None or not originals or digest in hidden:
                 withheld.append(digest)
             else:
                 opens = functools.partial(open, house.files.path(digest), "rb")
@@ -551,7 +560,7 @@ def _report(
             steps.append(Step(number, receipt.body["at"], "收到全部字节并重算", "服务器", "", "服务器", "SHA-256 一致"))
     for id in sorted(set(first) - set(originals)):
         values, (link, change) = shown[id].values, first[id]
-        details = "；".join(" ".join(map(str, row)) for row in values.get("parameters") or ())
+        details = "；".join(f"{name} {value}" for name, value in (values.get("parameters") or {}).items())
         who = "、".join(names.get(one, one) for one in change.by)
         number = numbers.get(str(values.get("original")), 0)
         operation = _zh(OPERATIONS, values.get("operation"))
@@ -563,7 +572,7 @@ def _report(
     for act in told:
         if act.body["act"] in (acts.OPENED, acts.EXPORTED):
             who = names.get(str(act.body.get("by")), str(act.body.get("by")))
-            what = "导出证据包" if act.body["act"] == acts.EXPORTED else f"查阅 {str(act.body.get('blob'))[:12]}"
+            what = "导出" if act.body["act"] == acts.EXPORTED else f"查阅 {str(act.body.get('blob'))[:12]}"
             accesses.append(Access(act.body["at"], who, what, str(act.body.get("purpose") or ""), act.leaf))
     point = _point(points[voice.compartment])  # there is one: the export is a leaf of this log
     main = graded.get(record)

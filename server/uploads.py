@@ -125,6 +125,12 @@ def take_whole(depot: Depot, device: str, sha256: str, size: int, mime: str, rol
         _vouch(depot, device, held, now)
 
 
+def take_made(depot: Depot, conn: Connection, record: str, sha256: str, size: int, mime: str, now: int) -> None:
+    """Log a file that the server made itself for a record, and whose bytes are in place; inside a write transaction."""
+    _note(depot, conn, sha256, size, mime, "preview", now)
+    blobs.note_made(conn, sha256, record)
+
+
 def receipt(depot: Depot, conn: Connection, holding: Holding, now: int) -> dict[str, Any]:
     """The log's act about a blob, with the proof that the newest checkpoint contains it."""
     proof = merkle.inclusion(conn, depot.log, holding.leaf, merkle.size(conn, depot.log))

@@ -49,6 +49,10 @@ class Unshowable(Exception):
 
 def draw(stream: BinaryIO, order: Order) -> Made:
     """Everything that was ordered. Raises Unshowable."""
+    if order.redaction is not None:
+        from custody.pictures import redact  # only for a person at a desk
+
+        return redact.redacted(stream, order.mime, order.redaction)
     boxes = [*order.sizes.values(), *([order.marked] if order.mark else [])]
     longest = (
         max([LOOK_PX if order.looks else 0, CODE_PX if order.codes else 0, *(max(box) for box in boxes)]) or SMALL_PX
@@ -91,7 +95,7 @@ def within_bounds(width: int, height: int) -> None:
 def _reduced(stream: BinaryIO, mime: str, longest: int) -> tuple[Image.Image, Box, int | None]:
     """(upright RGB picture with its longest side at most slightly above `longest`, full size as seen, pages)."""
     if mime in PICTURES:
-        picture, size = _photo(stream, PICTURES[mime], longest)
+        picture, size = photo(stream, PICTURES[mime], longest)
         return picture, size, None
     if mime in FILMS:
         from custody.pictures import films
@@ -106,7 +110,8 @@ def _reduced(stream: BinaryIO, mime: str, longest: int) -> tuple[Image.Image, Bo
     raise Unshowable("不是可显示的图片", "it is no picture that can be shown")
 
 
-def _photo(stream: BinaryIO, form: str, longest: int) -> tuple[Image.Image, Box]:
+def photo(stream: BinaryIO, form: str, longest: int) -> tuple[Image.Image, Box]:
+    """(upright RGB picture, full size as seen). Raises Unshowable."""
     if form == "HEIF":
         _learn_heic()
     try:

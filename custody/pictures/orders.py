@@ -29,6 +29,23 @@ class Mark(NamedTuple):
     footer: str = ""
 
 
+MARGIN_PX = 24
+"""Destroyed around a box: the largest block of a JPEG (16) that reaches into it, and what smoothing carries over the edge."""
+
+
+class Redaction(NamedTuple):
+    """What is to be destroyed in a copy, delivered as `REDACTED`.
+
+    boxes  (x, y, width, height) each, in pixels of the upright picture
+    at_ms  of a film: the frame at this time, as a picture; None: the whole film, without its sound
+    page   of a PDF, from 1
+    """
+
+    boxes: tuple[tuple[int, int, int, int], ...]
+    at_ms: int | None = None
+    page: int = 1
+
+
 class Order(NamedTuple):
     """Pictures to make of one file.
 
@@ -37,6 +54,7 @@ class Order(NamedTuple):
     mark   the watermark, and `marked` the box of the copy that carries it, delivered as `MARKED`
     looks  whether to describe how the picture looks, for finding it again
     codes  whether to read the QR codes in it
+    redaction  a copy in which something is destroyed
     """
 
     mime: str
@@ -45,15 +63,17 @@ class Order(NamedTuple):
     marked: Box = (0, 0)
     looks: bool = False
     codes: bool = False
+    redaction: Redaction | None = None
 
 
 MARKED = "marked"
+REDACTED = "redacted"
 
 
 class Made(NamedTuple):
     """What was delivered.
 
-    files  name → JPEG
+    files  name → JPEG; a redacted copy may be a PNG or an MP4
     width, height  of the whole picture as seen
     pages  of a PDF
     looks  name → description in hexadecimal (`custody.pictures.draw.LOOKS`)

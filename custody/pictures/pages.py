@@ -1,4 +1,4 @@
-"""The first page of a PDF as a picture. Inside the worker only; pdfium is built without scripts."""
+"""A page of a PDF as a picture. Inside the worker only; pdfium is built without scripts."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ from custody.pictures.draw import Unshowable, within_bounds
 
 def first(stream: BinaryIO, longest: int) -> tuple[Image.Image, int]:
     """(first page with `longest` pixels on its long side, number of pages). Raises Unshowable."""
+    return one(stream, longest, 1)
+
+
+def one(stream: BinaryIO, longest: int, number: int) -> tuple[Image.Image, int]:
+    """The same of another page, from 1."""
     try:
         import pypdfium2 as pdfium
     except ImportError as error:
@@ -21,7 +26,9 @@ def first(stream: BinaryIO, longest: int) -> tuple[Image.Image, int]:
             count = len(document)
             if not count:
                 raise Unshowable("没有页面", "it has no page")
-            page = document[0]
+            if not 1 <= number <= count:
+                raise Unshowable(f"只有 {count} 页", f"it has {count} pages")
+            page = document[number - 1]
             width, height = page.get_size()
             if not (width > 0 and height > 0):
                 raise Unshowable("页面没有大小", "the page has no size")

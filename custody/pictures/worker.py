@@ -12,7 +12,7 @@ import sys
 from typing import Any, BinaryIO
 
 from custody.pictures import limits, pipe
-from custody.pictures.orders import Mark, Order
+from custody.pictures.orders import Mark, Order, Redaction
 from schemas.labels import Label
 
 
@@ -96,7 +96,15 @@ def _order(told: dict[str, Any]) -> Order:
         (told["marked"][0], told["marked"][1]),
         told["looks"],
         told["codes"],
+        _redaction(told["redaction"]),
     )
+
+
+def _redaction(told: list[Any] | None) -> Redaction | None:
+    if told is None:
+        return None
+    boxes, at_ms, page = told
+    return Redaction(tuple((x, y, width, height) for x, y, width, height in boxes), at_ms, page)
 
 
 def _refuse(answers: BinaryIO, why: Label) -> None:

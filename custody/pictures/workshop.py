@@ -23,7 +23,7 @@ from typing import Any, BinaryIO, cast
 import orjson
 
 from custody.pictures import pipe
-from custody.pictures.orders import DRAWN, MARKED, MOST_CHARACTERS, MOST_CODES, Made, Order
+from custody.pictures.orders import DRAWN, MARKED, MOST_CHARACTERS, MOST_CODES, REDACTED, Made, Order
 from schemas.labels import Label
 from sync.core.errors import BrokenFile
 
@@ -155,10 +155,15 @@ class _Worker:
     def _converse(self, stream: BinaryIO, size: int, order: Order) -> Made | Label:
         """What was made, or why it could not be."""
         orders, answers = cast(BinaryIO, self._process.stdin), cast(BinaryIO, self._process.stdout)
-        told = {**order._asdict(), "mark": tuple(order.mark) if order.mark else None, "bytes": size}
+        told = {
+            **order._asdict(),
+            "mark": tuple(order.mark) if order.mark else None,
+            "redaction": tuple(order.redaction) if order.redaction else None,
+            "bytes": size,
+        }
         pipe.send(orders, b"O", orjson.dumps(told))
         files: dict[str, bytes] = {}
-        wanted = {*order.sizes, *([MARKED] if order.mark else [])}
+        wanted = {REDACTED} if order.redaction else {*order.sizes, *([MARKED] if order.mark else [])}
         while True:
             letter, body = pipe.receive(answers)
             self._looked = True
@@ -168,7 +173,7 @@ class _Worker:
                 case b"F":
                     length = body[0] if body else 0
                     file, content = body[1 : 1 + length].decode("ascii", "replace"), body[1 + length :]
-                    if file not in wanted or not content.startswith(b"\xff\xd8\xff"):
+                    if file not in wanted or not _is_picture(file, content):
                         raise pipe.Broken
                     files[file] = content
                 case b"D":
@@ -177,6 +182,12 @@ class _Worker:
                     return _why(body)
                 case _:
                     raise pipe.Broken
+
+
+def _is_picture(name: str, content: bytes) -> bool:
+    if name == REDACTED and (content.startswith(b"\x89PNG\r\n\x1a\n") or content[4:8] == b"ftyp"):
+        return True
+    return content.startswith(b"\xff\xd8\xff")
 
 
 def _ended(process: subprocess.Popen[bytes], owner: int) -> None:

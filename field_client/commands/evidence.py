@@ -13,10 +13,10 @@ from field_client.commands.printing import brief, print_record
 from field_client.platform.files import replace_file
 from field_client.session import Session, command, group, in_session, option, short
 from field_client.showing import cells
-from schemas.kinds.evidence import REPEAT_REASONS, Evidence
+from schemas.kinds.evidence import MINORS, REPEAT_REASONS, Evidence
 from schemas.labels import Label
 from schemas.words import size, value_of
-from sync.core.errors import NotFound
+from sync.core.errors import MinorsVisible, NotFound
 from sync.core.fold import State, values_of
 
 JSON = Label("输出 JSON", "print JSON")
@@ -113,12 +113,30 @@ def lookup(session: Session, code: str, as_json: bool) -> None:
 def copy(session: Session, evidence: str, file: Path) -> None:
     tablet = session.tablet()
     original = session.record(KIND, evidence)
+    values = tablet.values(original)
+    if values.get("minors") == "visible":
+        raise MinorsVisible(what=str(values["sha256"])[:12])
     derivatives.catch_up(tablet, only=[original])
     made = derivatives.watermark_of(tablet, original)
     if made is None:
         raise NotFound(what=Label(f"证据 {short(original)} 的水印副本", f"a watermarked copy of {short(original)}"))
     replace_file(file.absolute(), tidying.content(tablet, str(tablet.values(made)["sha256"])))
     session.terminal.say(Label(f"已存为 {file}", f"Saved as {file}"), fg="green")
+
+
+@command(
+    "minors",
+    label=Label(
+        "标记是否出现未成年人；出现的，未经遮挡不得导出", "Say whether minors are visible; then it is not given out uncovered"
+    ),
+    example="patrolbook evidence minors 3f2a71bc visible",
+)
+@click.argument("evidence")
+@click.argument("word", type=click.Choice(["visible", "none"]))
+@in_session
+def minors(session: Session, evidence: str, word: str) -> None:
+    session.tablet().write(KIND, session.record(KIND, evidence), {"minors": word})
+    session.terminal.say(MINORS[word], fg="green")
 
 
 @command(
@@ -153,5 +171,5 @@ def reason(session: Session, evidence: str, reason: str, earlier: str | None, no
     session.terminal.say(Label("已保存", "Saved"))
 
 
-for one in (list_, show, lookup, copy, complete, reason):
+for one in (list_, show, lookup, copy, minors, complete, reason):
     evidence.add_command(one)

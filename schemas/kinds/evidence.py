@@ -42,6 +42,12 @@ STAGES = {
     "after": Label("整改后", "After"),
 }
 
+MINORS = {
+    "visible": Label("出现未成年人，未遮挡不得导出", "Minors are visible: not exported unless they are covered"),
+    "hidden": Label("未成年人已遮挡", "Minors are covered in this copy"),
+    "none": Label("经查看，未出现未成年人", "Looked at: no minors"),
+}
+
 REPEAT_REASONS = {
     "same-scene": Label("同一现场再次取证", "The same scene, recorded again"),
     "unchanged": Label("复查时状况未变", "Unchanged at the second visit"),
@@ -95,7 +101,7 @@ class Evidence(RecordSchema):
             ("role", "original", "operation", "parameters", "tool", "code", "thumbnail", "preview"),
         ),
         Section(Label("相似", "Likeness"), ("repeats", "repeat_reason", "repeat_note", "fingerprint")),
-        Section(Label("隐藏", "Hiding"), ("hidden",)),
+        Section(Label("隐藏", "Hiding"), ("minors", "hidden")),
     )
 
     subject = Ref(Label("所属记录", "Record that it belongs to"), "*", frozen=True, required=True)
@@ -178,6 +184,11 @@ class Evidence(RecordSchema):
     caption = Text(Label("说明", "Caption"), merge="latest")
     proves = Text(Label("证明对象", "What it proves"), most=1000, lines=True)
     transcript = Text(Label("文字记录", "Transcript"), most=20_000, lines=True)
+    minors = Choice(
+        Label("未成年人", "Minors"),
+        MINORS,
+        hint=Label("未成年人保护法：不得泄露可识别的信息", "The law on minors: nothing by which one could be identified"),
+    )
     hidden = Text(
         Label("隐藏原因", "Reason for hiding it"),
         most=1000,

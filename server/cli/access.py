@@ -19,7 +19,7 @@ main.add_command(ACCESS)
 DONE = {
     acts.OPENED: Label("查阅", "opened"),
     acts.DENIED: Label("被拒", "denied"),
-    acts.EXPORTED: Label("导出证据包", "exported"),
+    acts.EXPORTED: Label("导出", "exported"),
 }
 
 

@@ -229,8 +229,15 @@ def show(run: Run, as_json: bool) -> None:
 @option(
     "--no-originals", is_flag=True, about=Label("不附原件，只列校验值", "Leave originals out, with their digests only")
 )
+@option(
+    "--with-minors",
+    is_flag=True,
+    about=Label("出现未成年人的原件也附上（依法随卷移送），写入日志", "With files in which minors are visible, for a case file; the log says so"),
+)
 @by
-def bundle(run: Run, record: str, out: Path | None, purpose: str, no_originals: bool, by: str | None) -> None:
+def bundle(
+    run: Run, record: str, out: Path | None, purpose: str, no_originals: bool, with_minors: bool, by: str | None
+) -> None:
     person = run.person(by)
     target = out or Path(f"bundle-{record[-8:]}.fib")
     if target.exists():
@@ -239,7 +246,7 @@ def bundle(run: Run, record: str, out: Path | None, purpose: str, no_originals: 
         task = bar.add_task(run.text(Label("整理证据", "Gathering evidence")), total=None)
         made = bundles.make(
             run.house, record, target, purpose=purpose, by=person.id, rights=run.rights_of(person),
-            originals=not no_originals, progress=lambda what, done, total: bar.update(task, completed=done, total=total),
+            originals=not no_originals, with_minors=with_minors, progress=lambda what, done, total: bar.update(task, completed=done, total=total),
         )  # fmt: skip
     size, count = f"{made.size / (1 << 20):.1f} MiB", len(made.report.items)
     run.say(

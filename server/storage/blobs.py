@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
-from sqlalchemy import Connection, case, func, or_, select, update
+from sqlalchemy import Connection, case, exists, func, or_, select, update
 
 from server.storage.database import Bulk
 from server.storage.tables import aliases, buckets, states
-from server.storage.tables_access import awaited, blob_mentions, blobs, uploads
+from server.storage.tables_access import awaited, blob_mentions, blobs, made_here, uploads
 from server.storage.tables_access import holdings as holdings_
 from server.storage.tables_photos import photo_todo
 from sync.core.change import Change
@@ -139,8 +139,13 @@ def mentioned(conn: Connection, sha256: str) -> bool:
     return conn.scalar(select(blob_mentions.c.sha256).where(blob_mentions.c.sha256 == sha256).limit(1)) is not None
 
 
+def note_made(conn: Connection, sha256: str, record: str) -> None:
+    """The server itself made the bytes of a blob, for this record."""
+    conn.execute(made_here.insert().values(sha256=sha256, record=record))
+
+
 class Sight(NamedTuple):
-    """A record that names a blob. `vouched`: by the word of a device that has had the bytes itself."""
+    """A record that names a blob. `vouched`: by the word of a device that has had the bytes itself, or made for it here."""
 
     record: str
     kind: str
@@ -159,7 +164,8 @@ def sights(conn: Connection, sha256: str, prefixes: Iterable[str], exact: Iterab
         buckets.c.id.in_(list(exact)),
         *(buckets.c.id.between(prefix, prefix + "\U0010ffff") for prefix in prefixes),
     )
-    vouched = func.max(case((blob_mentions.c.device.in_(holders), 1), else_=0))
+    made = exists().where(made_here.c.sha256 == sha256, made_here.c.record == blob_mentions.c.record)
+    vouched = func.max(case((or_(blob_mentions.c.device.in_(holders), made), 1), else_=0))
     wanted = (
         select(states.c.record, states.c.kind, buckets.c.id, vouched)
         .select_from(blob_mentions)

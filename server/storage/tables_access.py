@@ -121,6 +121,15 @@ holdings = Table(
     PrimaryKeyConstraint("sha256", "log"),
 )
 
+made_here = Table(
+    "made_here",
+    metadata,
+    Column("sha256", Text, ForeignKey("blobs.sha256"), nullable=False),
+    Column("record", Text, nullable=False),  # the one for which the server made it: no other is opened by its word
+    PrimaryKeyConstraint("sha256", "record"),
+    sqlite_with_rowid=False,
+)
+
 blob_mentions = Table(
     "blob_mentions",
     metadata,

@@ -267,6 +267,16 @@ class LeaseExpired(Refused):
     )
 
 
+class MinorsVisible(Refused):
+    code = "minors-visible"
+    message = Label("证据 {what} 中有未成年人，未经遮挡不能导出", "Minors are visible in {what}: it is not exported uncovered")
+    hint = Label(
+        "请先遮挡：patrolbook-server evidence redact {what} --box x,y,w,h --hides-minors；依法随卷移送原件的，证据包可加 --with-minors",
+        "Cover them first: patrolbook-server evidence redact {what} --box x,y,w,h --hides-minors; a bundle for a case file "
+        "that must have the original takes --with-minors",
+    )
+
+
 class KeysDestroyed(Refused):
     code = "keys-destroyed"
     message = Label("这台平板已停用，密钥已清除", "This tablet was revoked and its keys are destroyed")
