@@ -72,6 +72,16 @@ class Settings:
         return self.data / "texts.db"
 
     @property
+    def tiles(self) -> Path:
+        """A map of one's own as pictures (MBTiles), if there is one."""
+        return self.data / "map" / "tiles.mbtiles"
+
+    @property
+    def outlines(self) -> Path:
+        """Outlines of areas as GeoJSON, if there are any."""
+        return self.data / "map" / "outlines.geojson"
+
+    @property
     def snapshots(self) -> Path:
         return self.data / "snapshots"
 

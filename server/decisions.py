@@ -7,7 +7,7 @@ open; no decision can swallow it. Undoing withdraws the decision; the values tha
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -72,6 +72,28 @@ def write(
 ) -> Outcome:
     """Write one change at the desk; its parents are the values live now. Raises InvalidField for a refused value."""
     return write_many(desk, kind, [(record, values)], by=by, rights=rights, decision=decision)[0]
+
+
+def write_seen(
+    desk: Desk,
+    kind: str,
+    record: str,
+    values: Mapping[str, Any],
+    seen: Mapping[str, Collection[str]],
+    *,
+    by: Sequence[str],
+    rights: Rights = EVERYWHERE,
+) -> Outcome:
+    """Write one change over the values that somebody looked at: path → the ids of their changes.
+
+    Raises Stale, naming the first path, where another value has come since; InvalidField for a refused value.
+    """
+    with desk.database.write() as conn:
+        state = _live(conn, [record]).get(record)
+        for path in values:
+            if set(state.ids(path) if state else ()) != set(seen.get(path, ())):
+                raise Stale(what=path)
+        return write_within(conn, desk, kind, [(record, values)], by=by, rights=rights)[0]
 
 
 def write_many(
@@ -405,5 +427,6 @@ __all__ = [
     "unmerge",
     "write",
     "write_many",
+    "write_seen",
     "write_within",
 ]

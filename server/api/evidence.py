@@ -111,12 +111,12 @@ def fetch(name: str) -> Response:
     if width is not None:
         path = imaging.thumbnail(path, house.settings.derived, name, width)
     part = str(width) if width else openings.ORIGINAL
-    span = None if width else _span(found.blob.size)
+    span = None if width else span_of(found.blob.size)
     leaf = openings.enter(house, device, found, part=part, span=span, purpose=request.args.get("purpose", ""))
-    return _file(path, "image/jpeg" if width else found.blob.mime, f"{name}-{width}" if width else name, leaf)
+    return sent(path, "image/jpeg" if width else found.blob.mime, f"{name}-{width}" if width else name, leaf)
 
 
-def _file(path: Path, mime: str, tag: str, leaf: int | None) -> Response:
+def sent(path: Path, mime: str, tag: str, leaf: int | None) -> Response:
     """The bytes; `leaf` is that of the opening in the log, and what has one is never taken from a cache."""
     media_type = mime if mime in SHOWN else "application/octet-stream"
     response = send_file(path.absolute(), mimetype=media_type, conditional=True, etag=tag)
@@ -132,7 +132,7 @@ def _file(path: Path, mime: str, tag: str, leaf: int | None) -> Response:
     return response
 
 
-def _span(size: int) -> openings.Span | None:
+def span_of(size: int) -> openings.Span | None:
     """The bytes that the request asks for; None where it asks for all of them."""
     wanted = request.range.range_for_length(size) if request.range is not None else None
     return (wanted[0], wanted[1] - 1) if wanted is not None else None

@@ -26,8 +26,25 @@ class Group(NamedTuple):
     entries: Sequence[Entry]
 
 
+_KINDS = (
+    ("institution", Label("机构", "Institutions"), "building"),
+    ("inspection", Label("检查", "Inspections"), "checklist"),
+    ("patrol_note", Label("巡查记录", "Patrol notes"), "eye"),
+    ("hazard", Label("隐患", "Hazards"), "hazard"),
+    ("case", Label("案件", "Cases"), "law"),
+    ("evidence", Label("证据", "Evidence"), "image"),
+)
+
 GROUPS: Sequence[Group] = (
     Group(Label("", ""), (Entry(Label("首页", "Home"), "home", "console.home.start", "home"),)),
+    Group(
+        Label("记录", "Records"),
+        (
+            *(Entry(label, icon, "console.records.listing", "records.read", {"kind": kind}) for kind, label, icon in _KINDS),
+            Entry(Label("全部记录", "All records"), "archive", "console.records.overview", "records.read"),
+            Entry(Label("地图", "Map"), "map", "console.map.start", "records.read"),
+        ),
+    ),
     Group(
         Label("平板与人员", "Tablets and people"),
         (Entry(Label("平板", "Tablets"), "tablet", "console.devices.listing", "devices.read"),),
@@ -60,5 +77,7 @@ def shown(seat: Seat) -> list[ShownGroup]:
 def _shown(entry: Entry) -> Shown:
     desk = entry.endpoint.rpartition(".")[0]
     values = request.view_args or {}
-    here = request.blueprint == desk and all(values.get(name) == value for name, value in entry.values.items())
+    alone = sum(other.endpoint.rpartition(".")[0] == desk for group in GROUPS for other in group.entries) == 1
+    fits = all(values.get(name) == value for name, value in entry.values.items())
+    here = request.blueprint == desk and fits and (alone or bool(entry.values) or request.endpoint == entry.endpoint)
     return Shown(entry.label, entry.icon, url_for(entry.endpoint, **entry.values), here)

@@ -47,8 +47,10 @@ PATIENCE_MS = 150
 """Counting stops after this long: a page does not wait for a number."""
 
 Does = Literal["is", "among", "from", "to", "empty", "filled", "holds", "below", "contested"]
-"""below: a division code that begins so; holds: text that contains it; contested: something waits for a decision"""
+"""among: one of several, of which None is empty; below: a division code that begins so; holds: text that contains it; contested: something waits for a decision"""
 LAST = "\U0010ffff"
+
+_RANGES = frozenset({"is", "among", "from", "to", "below"})
 
 _Conditions = list[ColumnElement[Any]]
 
@@ -198,6 +200,10 @@ class Lists:
                 return
             mark = page.after
 
+    def conditions(self, table: Table, wanted: Wanted) -> _Conditions | None:
+        """What holds for the rows of a list; None where nothing is in sight."""
+        return None if blind(table, wanted) else self._conditions(table, wanted)
+
     # --- which rows are looked at ----------------------------------------------------------------------------------
 
     def _marks(self, conn: Connection, wanted: Wanted, size: int, mark: Mark | None, backwards: bool) -> list[Mark]:
@@ -237,9 +243,7 @@ class Lists:
 
     def _source(self, conn: Connection, table: Table, wanted: Wanted) -> _Source | None:
         """The index of the condition that leaves the fewest rows; None where nothing is in sight."""
-        if not wanted.areas or (wanted.departments is not None and DEPARTMENTS not in table.c):
-            return None
-        if (wanted.among is not None and not wanted.among):
+        if blind(table, wanted):
             return None
         if wanted.among is not None and len(wanted.among) <= FEW:
             return _Source(None, True)
@@ -268,12 +272,12 @@ class Lists:
         if "" not in wanted.areas:
             yield _order_index(table, "scope"), _within(table, wanted.areas)
         for one in wanted.tests:
-            if one.does in ("is", "among", "from", "to", "below") and one.field in self._ordered(table):
+            if one.does in _RANGES and one.field in self._ordered(table) and not _with_empty(one):
                 yield _order_index(table, one.field), _condition(table, one)
         # what a kind finds records by has an index of its own, which knows no order
         for one in wanted.tests:
             plain = f"{table.name}_by_{one.field}"
-            if one.does in ("is", "among") and any(index.name == plain for index in table.indexes):
+            if one.does in ("is", "among") and any(index.name == plain for index in table.indexes) and not _with_empty(one):
                 yield plain, _condition(table, one)
 
     @staticmethod
@@ -297,6 +301,12 @@ class Lists:
         return found or [true()]
 
 
+def blind(table: Table, wanted: Wanted) -> bool:
+    """Whether nothing at all can be in a list."""
+    unnamed = wanted.departments is not None and DEPARTMENTS not in table.c
+    return not wanted.areas or unnamed or (wanted.among is not None and not wanted.among)
+
+
 def _order_index(table: Table, column: str) -> str:
     return index_of(table.name.removeprefix("p_"), column)
 
@@ -316,6 +326,11 @@ def _within(table: Table, areas: Sequence[str]) -> ColumnElement[Any]:
     return or_(*(and_(scope >= area, scope < area + LAST) for area in areas)) if areas else false()
 
 
+def _with_empty(test: Where) -> bool:
+    """Whether an empty value fits too: no index is asked for two places at once."""
+    return test.does == "among" and None in test.value
+
+
 def _condition(table: Table, test: Where) -> ColumnElement[Any]:
     if test.does == "contested":
         waiting = select(conflicts.c.record).where(conflicts.c.status != "resolved")
@@ -326,7 +341,9 @@ def _condition(table: Table, test: Where) -> ColumnElement[Any]:
         case "is":
             found = field == test.value
         case "among":
-            found = field.in_(list(test.value))
+            found = field.in_([one for one in test.value if one is not None])
+            if _with_empty(test):
+                found = or_(found, field.is_(None))
         case "from":
             found = field >= test.value
         case "to":

@@ -41,7 +41,7 @@ PREFIXES = st.lists(st.sampled_from(("", "43", "4301", "430102", "430102001", "4
 TESTS = st.lists(
     st.one_of(
         st.tuples(st.just("is"), st.just("status"), st.sampled_from(STATUSES[:3])),
-        st.tuples(st.just("among"), st.just("grade"), st.lists(st.sampled_from(tuple(GRADES)), max_size=2)),
+        st.tuples(st.just("among"), st.just("grade"), st.lists(st.sampled_from([*GRADES, None]), max_size=2)),
         st.tuples(st.sampled_from(("from", "to")), st.just("deadline"), st.sampled_from(DAYS)),
         st.tuples(st.sampled_from(("empty", "filled")), st.sampled_from(("deadline", "funds", "status"))),
         st.tuples(st.just("holds"), st.just("description"), st.sampled_from(("消防", "证", "预"))),
@@ -116,7 +116,7 @@ def fits(row: dict[str, Any], test: Where) -> bool:
         case "contested":
             return row["conflicted"] != "[]"
     if value is None:
-        return False
+        return test.does == "among" and None in test.value
     return {
         "is": lambda: value == test.value,
         "among": lambda: value in test.value,

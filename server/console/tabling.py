@@ -1,0 +1,272 @@
+"""A list as a page's address tells it: which columns, which conditions, which order; and its cells in words.
+
+    /console/records/hazard?f-status=open&to-deadline=2026-11-30&q=消防&cols=description,deadline&order=deadline
+
+Everything is in the address, so a list can be kept, sent and come back to. What a role must not see is no column, no condition
+and no order for it. What the address says wrong is left out and told, never guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
+
+import orjson
+from werkzeug.datastructures import MultiDict
+
+from schemas import words
+from schemas.base import RecordSchema
+from schemas.certificates import CHINA
+from schemas.fields import Area, Choice, Date, Digest, Flag, Integer, Moment, Money, RecordField, Ref, Text, Workflowed
+from schemas.labels import Label
+from screens.forms import narrow
+from server.moments import moment
+from server.storage.lists import Where
+
+IN_CONFLICT = Label("冲突待决", "in conflict")
+MADE, NEWEST = "record", "newest"
+OWN = {MADE: Label("录入时间", "Entered"), NEWEST: Label("最近变更", "Last changed")}
+"""Columns that every list has and no schema. The id of a record tells when it was made."""
+SHOWN_AT_FIRST = 6
+EMPTY = "-"
+"""The choice that stands for no value."""
+YES, NO = "yes", "no"
+
+
+Args = MultiDict[str, str]
+
+
+class Column(NamedTuple):
+    """A column of a list; `field` is None for one of `OWN`."""
+
+    name: str
+    label: Label
+    field: RecordField | None
+
+
+class Control(NamedTuple):
+    """A condition as a form offers it. `how`: choices, range, text or area; options: (value, label, chosen)."""
+
+    name: str
+    label: Label
+    how: str
+    kind: str = ""
+    value: str = ""
+    until: str = ""
+    options: tuple[tuple[str, Label, bool], ...] = ()
+    unit: str = ""
+
+    @property
+    def active(self) -> bool:
+        return bool(self.value or self.until or any(chosen for _, _, chosen in self.options))
+
+
+@dataclass
+class Asked:
+    """A list as it was asked for. `told`: what is set, for taking it back: (parameters, label)."""
+
+    columns: list[Column]
+    order: str
+    falling: bool
+    text: str
+    tests: list[Where] = field(default_factory=list)
+    controls: list[Control] = field(default_factory=list)
+    told: list[tuple[tuple[str, ...], Label]] = field(default_factory=list)
+    problems: list[Label] = field(default_factory=list)
+
+
+def columns_of(schema: type[RecordSchema], role: str) -> list[Column]:
+    """Every column that a role may see, the title first."""
+    names = [name for name, one in schema.projected() if role not in one.hidden_from]
+    names.sort(key=lambda name: name != schema.title)
+    fields = schema.fields_by_name()
+    own = [Column(name, label, None) for name, label in OWN.items()]
+    return [*(Column(name, fields[name].label, fields[name]) for name in names), *own]
+
+
+def at_first(schema: type[RecordSchema], columns: Sequence[Column]) -> list[Column]:
+    """The columns of a list that nobody chose columns for: title, place, what it is ordered by, and when it was changed."""
+    by_name = {one.name: one for one in columns}
+    due = schema.runs_out.field if schema.runs_out else ""
+    first = [schema.title, schema.status_path() or "", due, schema.area_field or "", *schema.sorts, *schema.search]
+    names = [name for name in dict.fromkeys(first) if name in by_name]
+    for one in columns:  # a kind that declares nothing has its first fields
+        if len(names) < 3 and one.field is not None and one.name not in names:
+            names.append(one.name)
+    return [by_name[name] for name in [*names[:SHOWN_AT_FIRST], NEWEST]]
+
+
+def read(schema: type[RecordSchema], role: str, args: Args, today: str) -> Asked:
+    """What an address asks for."""
+    every = columns_of(schema, role)
+    by_name = {one.name: one for one in every}
+    chosen = [by_name[name] for name in args.get("cols", "").split(",") if name in by_name]
+    order = args.get("order", MADE)
+    asked = Asked(
+        chosen or at_first(schema, every),
+        order if order in by_name else MADE,
+        args.get("dir", "") == "down" if order in by_name else True,
+        args.get("q", "").strip()[:200],
+    )
+    for one in every:
+        if one.field is not None and not isinstance(one.field, Digest):
+            _condition(schema, one, args, asked)
+    if args.get("conflict") == "1":
+        asked.tests.append(Where("contested"))
+        asked.told.append((("conflict",), Label("有冲突待决", "with an open conflict")))
+    if args.get("overdue") == "1" and schema.runs_out is not None:
+        asked.tests += overdue(schema, today)
+        asked.told.append((("overdue",), Label("已逾期", "overdue")))
+    return asked
+
+
+def overdue(schema: type[RecordSchema], today: str) -> list[Where]:
+    """The conditions of being past its day (`RecordSchema.overdue`, said for a list)."""
+    due, status, workflow = schema.runs_out, schema.status_path(), schema.workflow
+    if due is None or status is None or workflow is None:
+        return []
+    running = [*sorted(due.running), *([None] if workflow.initial in due.running else [])]
+    before = (date.fromisoformat(today) - timedelta(days=1)).isoformat()
+    return [Where("among", status, running), Where("to", due.field, before)]
+
+
+def _condition(schema: type[RecordSchema], column: Column, args: Args, asked: Asked) -> None:
+    one, name = column.field, column.name
+    said = args.get(f"f-{name}", "").strip()
+    if isinstance(one, (Choice, Workflowed, Flag)):
+        _chosen(schema, column, args.getlist(f"f-{name}"), asked)
+    elif isinstance(one, (Date, Moment, Integer)):
+        _range(column, args.get(f"from-{name}", "").strip(), args.get(f"to-{name}", "").strip(), asked)
+    elif isinstance(one, Area):
+        code = narrow(said)
+        if code and not (code.isascii() and code.isdecimal() and len(code) <= 12):
+            asked.problems.append(_problem(column, "区划代码为至多 12 位数字", "a division code has up to 12 digits"))
+            code = ""
+        asked.controls.append(Control(name, column.label, "area", value=code))
+        if code:
+            asked.tests.append(Where("below", name, code))
+            asked.told.append(((f"f-{name}",), _said(column, code)))
+    elif isinstance(one, Ref):
+        if said:
+            asked.tests.append(Where("is", name, said))
+            asked.told.append(((f"f-{name}",), _said(column, f"…{said[-8:]}")))
+    elif isinstance(one, Text) or one is not None and one.column == "text":
+        asked.controls.append(Control(name, column.label, "text", value=said))
+        if said:
+            asked.tests.append(Where("holds", name, said[:200]))
+            asked.told.append(((f"f-{name}",), _said(column, said)))
+    if args.get(f"empty-{name}") == "1":
+        asked.tests.append(Where("empty", name))
+        asked.told.append(((f"empty-{name}",), Label(f"{column.label.zh}：未填", f"{column.label.en}: empty")))
+
+
+def _chosen(schema: type[RecordSchema], column: Column, said: Sequence[str], asked: Asked) -> None:
+    options = options_of(schema, column.field)
+    known = [code for code in said if code in options]
+    shown = tuple((code, label, code in known) for code, label in options.items())
+    asked.controls.append(Control(column.name, column.label, "choices", options=shown))
+    if not known:
+        return
+    values: list[Any] = [None if code == EMPTY else code for code in known]
+    if isinstance(column.field, Flag):
+        values = [None if code == EMPTY else code == YES for code in known]
+    workflow = schema.workflow
+    if workflow is not None and isinstance(column.field, Workflowed) and workflow.initial in values and None not in values:
+        values.append(None)  # a record whose status nobody wrote is where its life begins
+    asked.tests.append(Where("is", column.name, values[0]) if len(values) == 1 and values[0] is not None
+                       else Where("among", column.name, values))  # fmt: skip
+    zh, en = "、".join(options[code].zh for code in known), ", ".join(options[code].en for code in known)
+    asked.told.append(((f"f-{column.name}",), Label(f"{column.label.zh}：{zh}", f"{column.label.en}: {en}")))
+
+
+def options_of(schema: type[RecordSchema], one: RecordField | None) -> dict[str, Label]:
+    """The values that may be chosen as a condition: code → label."""
+    match one:
+        case Choice():
+            return {**one.options, EMPTY: Label("未填", "empty")}
+        case Workflowed() if schema.workflow is not None:
+            return {code: status.label for code, status in schema.workflow.statuses.items() if code in one.statuses}
+        case Flag():
+            return {YES: words.YES, NO: words.NO, EMPTY: Label("未填", "empty")}
+    return {}
+
+
+def _range(column: Column, since: str, until: str, asked: Asked) -> None:
+    one = column.field
+    sort = "date" if isinstance(one, (Date, Moment)) else "number"
+    unit = "元" if isinstance(one, Money) else one.unit if isinstance(one, Integer) else ""
+    asked.controls.append(Control(column.name, column.label, "range", sort, since, until, unit=unit))
+    for does, said in (("from", since), ("to", until)):
+        if not said:
+            continue
+        value = _bound(one, narrow(said), last=does == "to")
+        if value is None:
+            asked.problems.append(_problem(column, f"“{said}”无法识别", f"“{said}” cannot be read"))
+            continue
+        asked.tests.append(Where("from" if does == "from" else "to", column.name, value))
+        sign = "≥" if does == "from" else "≤"
+        asked.told.append(((f"{does}-{column.name}",), _said(column, f"{sign} {said}", colon=False)))
+
+
+def _bound(one: RecordField | None, said: str, *, last: bool) -> Any:
+    try:
+        if isinstance(one, Money):
+            return round(float(said) * 100)
+        if isinstance(one, Integer):
+            return int(said)
+        day = date.fromisoformat(said)
+    except (ValueError, OverflowError):
+        return None
+    if isinstance(one, Date):
+        return day.isoformat()
+    begins = int(datetime(day.year, day.month, day.day, tzinfo=CHINA).timestamp() * 1000)
+    return moment(begins + 86_400_000 - 1) if last else moment(begins)
+
+
+def _said(column: Column, value: str, colon: bool = True) -> Label:
+    zh, en = ("：", ": ") if colon else (" ", " ")
+    return Label(f"{column.label.zh}{zh}{value}", f"{column.label.en}{en}{value}")
+
+
+def _problem(column: Column, zh: str, en: str) -> Label:
+    return Label(f"{column.label.zh}：{zh}", f"{column.label.en}: {en}")
+
+
+# --- cells ---------------------------------------------------------------------------------------------------------------
+
+
+class Cell(NamedTuple):
+    """What stands in a cell. `state`: how it is shown: clash, late, number, or as it is. ref: the id of a record it names."""
+
+    text: Label | None
+    state: str = ""
+    ref: str = ""
+
+
+def cell(schema: type[RecordSchema], column: Column, row: Mapping[str, Any], today: str) -> Cell:
+    """A field of a row in words, never the provisional value of a conflict."""
+    if column.name == MADE:
+        return Cell(words.same(made(row["record"])))
+    if column.name == NEWEST:
+        return Cell(words.same(words.local(row[NEWEST])) if row[NEWEST] else None)
+    if column.name in orjson.loads(row["conflicted"]):
+        return Cell(IN_CONFLICT, "clash")
+    value = row[column.name]
+    if value is None and isinstance(column.field, Workflowed) and schema.workflow is not None:
+        value = schema.workflow.initial
+    if isinstance(column.field, Ref) and isinstance(value, str):
+        return Cell(words.same(f"…{value[-8:]}"), ref=value)
+    late = schema.runs_out is not None and column.name == schema.runs_out.field and schema.overdue(row, today)
+    number = isinstance(column.field, Integer)
+    return Cell(words.value_of(schema, column.name, value), "late" if late else "number" if number else "")
+
+
+def made(record: str) -> str:
+    """When a record was made, by its id; empty for an id of another form."""
+    digits = record.replace("-", "")[:12]
+    try:
+        return words.local(int(digits, 16)) if len(record) == 36 and record[14] == "7" else ""
+    except (ValueError, OverflowError, OSError):
+        return ""

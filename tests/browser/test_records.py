@@ -1,0 +1,186 @@
+"""The desk for records as its user goes through it: list, filter, record, photos, correction, search, map, export."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import DESK, TABLET, WIDE, Opener, Size, faults, overflow, shot
+from tests.support.console import PASSWORD, account
+from tests.support.desk import COUNTY, Filled, fill
+from tests.support.server import TestServer, running_server
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServer]:
+    with running_server(tmp_path_factory.mktemp("console")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def filled(server: TestServer) -> Filled:
+    account(server, "lead", COUNTY, name="周敏", login="zhoumin")
+    return fill(server)
+
+
+@pytest.fixture
+def desk(server: TestServer, filled: Filled, open_page: Opener) -> Iterator[Page]:
+    yield signed_in(server, open_page, DESK)
+
+
+def signed_in(server: TestServer, open_page: Opener, size: Size) -> Page:
+    page = open_page(size)
+    page.goto(f"{server.url}/console/sign-in")
+    page.fill("input[name=login]", "zhoumin")
+    page.fill("input[name=password]", PASSWORD)
+    page.click("main button.primary")
+    page.wait_for_url("**/console/")
+    return page
+
+
+def shown(page: Page, picture: str) -> None:
+    """Wait until a picture has been loaded."""
+    one = page.locator(picture)
+    one.scroll_into_view_if_needed()
+    for _ in range(150):
+        if one.evaluate("one => one.complete && one.naturalWidth > 0"):
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(f"{picture} was not loaded")
+
+
+def looked_at(page: Page, name: str) -> None:
+    shot(page, f"records-{name}")
+    assert overflow(page) == 0
+    assert faults(page) == []
+
+
+def test_a_list_is_filtered_ordered_turned_and_kept(server: TestServer, desk: Page) -> None:
+    desk.goto(f"{server.url}/console/records/institution")
+    looked_at(desk, "list")
+    assert desk.locator("tbody tr").count() == 50
+    desk.get_by_role("link", name="下一页").click()
+    assert desk.locator("tbody tr").count() == 10
+    desk.get_by_role("link", name="上一页").click()
+    desk.get_by_text("更多条件").click()
+    desk.locator("details.pick", has_text="机构类别").locator("summary").click()
+    desk.get_by_label("艺术类").check()
+    shot(desk, "records-list-filters", whole=False)
+    desk.get_by_role("button", name="筛选").click()
+    assert desk.locator("tbody tr").count() == 15
+    desk.get_by_role("link", name="学员人数").count()
+    desk.get_by_role("button", name="选列").click()
+    desk.locator("#columns").get_by_text("学员人数").click()
+    desk.locator("#columns").get_by_role("button", name="确定").click()
+    desk.get_by_role("link", name="学员人数").click()
+    numbers = [int(one.split()[0]) for one in desk.locator("td.number").all_inner_texts()]
+    assert numbers == sorted(numbers, reverse=True) and len(numbers) == 15
+    desk.get_by_role("button", name="视图").click()
+    desk.fill("#view-name", "艺术类按人数")
+    desk.locator("#view").get_by_role("button", name="保存").click()
+    assert desk.get_by_role("link", name="艺术类按人数").get_attribute("aria-current") == "page"
+    looked_at(desk, "list-view")
+
+
+def test_overdue_stands_out_and_a_conflict_says_so(server: TestServer, desk: Page) -> None:
+    desk.goto(f"{server.url}/console/records/hazard")
+    looked_at(desk, "hazards")
+    assert desk.locator("tr.overdue").count() == 6
+    desk.get_by_label("已逾期").check()
+    desk.get_by_role("button", name="筛选").click()
+    assert desk.locator("tbody tr").count() == 6
+    desk.goto(f"{server.url}/console/records/institution?conflict=1")
+    assert desk.locator("tbody tr").count() == 1
+    desk.locator("tbody th a").first.click()
+    looked_at(desk, "record-conflict")
+    assert "正常办学" in desk.locator("ul.live").inner_text() and "暂停招生" in desk.locator("ul.live").inner_text()
+    assert desk.get_by_role("link", name="去裁决").count() >= 1
+
+
+def test_a_record_shows_its_photos_large_turned_and_next_by_keyboard(server: TestServer, filled: Filled, desk: Page) -> None:
+    desk.goto(f"{server.url}/console/record/{filled.inspection}")
+    for number in range(3):
+        shown(desk, f".photo img >> nth={number}")
+    looked_at(desk, "record-photos")
+    assert desk.locator(".photo").count() == 4 and desk.get_by_text("未上传").count() == 1
+    desk.locator(".photo").first.click()
+    expect(desk.locator(".viewer-wait")).to_be_hidden()
+    first = desk.locator(".viewer-stage img").get_attribute("src") or ""
+    shot(desk, "records-viewer", whole=False)
+    desk.keyboard.press("ArrowRight")
+    expect(desk.locator(".viewer-stage img")).not_to_have_attribute("src", first)
+    desk.keyboard.press("+")
+    desk.keyboard.press("r")
+    assert "rotate(90deg)" in (desk.locator(".viewer-stage img").get_attribute("style") or "")
+    desk.keyboard.press("Escape")
+    assert not desk.locator("#viewer").is_visible()
+
+
+def test_a_correction_shows_who_was_quicker_and_loses_nothing(server: TestServer, filled: Filled, desk: Page) -> None:
+    record = filled.institutions[5]
+    desk.goto(f"{server.url}/console/record/{record}/edit")
+    looked_at(desk, "form")
+    desk.fill("textarea[name=remark]", "楼上还有一间教室")
+    desk.fill("input[name=address]", "人民中路38号6栋三楼")
+    tablet = filled.tablet
+    change = tablet.change("institution", record, {"address": "人民中路38号7栋"}, {"address": _ids(server, record, "address")})
+    tablet.push(change)
+    desk.get_by_role("button", name="保存").click()
+    looked_at(desk, "form-newcomer")
+    assert "人民中路38号7栋" in desk.locator(".newcomer").inner_text()
+    assert desk.input_value("input[name=address]") == "人民中路38号6栋三楼"
+    assert desk.input_value("textarea[name=remark]") == "楼上还有一间教室"
+    desk.get_by_role("button", name="保存").click()
+    desk.wait_for_url(f"**/record/{record}")
+    assert "楼上还有一间教室" in desk.locator("main").inner_text()
+    history = desk.locator(".timeline").inner_text()
+    assert "人民中路38号7栋" in history and "人民中路38号6栋三楼" in history and "周敏" in history
+    looked_at(desk, "record-history")
+
+
+def _ids(server: TestServer, record: str, path: str) -> list[str]:
+    from server.storage import states
+    from sync.core.fold import State
+
+    with server.instance.database.read() as conn:
+        return State.read(bytes(states.load(conn, [record])[record].bytes)).ids(path)
+
+
+def test_search_finds_any_piece_and_the_map_gathers_and_opens(server: TestServer, filled: Filled, desk: Page) -> None:
+    desk.goto(f"{server.url}/console/")
+    desk.keyboard.press("/")
+    desk.keyboard.type("应急照明")
+    desk.keyboard.press("Enter")
+    desk.wait_for_url("**/search?q=*")
+    looked_at(desk, "search")
+    assert desk.locator("ul.lines > li").count() == 12
+    desk.goto(f"{server.url}/console/map")
+    expect(desk.locator("[data-map-said]")).to_contain_text("60")
+    looked_at(desk, "map")
+    for _ in range(3):
+        desk.locator("[data-map-do=in]").click()
+    expect(desk.locator("[data-map-list] a").first).to_be_visible()
+    shot(desk, "records-map-near")
+    name = desk.locator("[data-map-list] a").first.inner_text()
+    desk.locator("[data-map-list] a").first.click()
+    assert name in desk.locator("h1").inner_text()
+
+
+def test_a_list_is_downloaded(server: TestServer, desk: Page) -> None:
+    desk.goto(f"{server.url}/console/records/institution?f-category=art")
+    desk.get_by_role("button", name="导出").click()
+    shot(desk, "records-export", whole=False)
+    with desk.expect_download() as waiting:
+        desk.locator("#export").get_by_role("button", name="下载").click()
+    assert waiting.value.suggested_filename.startswith("机构-") and waiting.value.suggested_filename.endswith(".xlsx")
+
+
+@pytest.mark.parametrize("size", [TABLET, WIDE], ids=["small", "wide"])
+def test_every_page_fits_other_windows(server: TestServer, filled: Filled, open_page: Opener, size: Size) -> None:
+    page = signed_in(server, open_page, size)
+    for name, path in (("list", "records/hazard"), ("record", f"record/{filled.inspection}"), ("map", "map"), ("overview", "records")):
+        page.goto(f"{server.url}/console/{path}")
+        shot(page, f"records-{name}")
+        assert overflow(page) == 0
