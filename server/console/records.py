@@ -62,6 +62,7 @@ def overview() -> Answer:
             if sight.prefixes(schema.compartment):
                 wanted = wanted_in(schema, records.text_sight(sight))
                 found.append(Kind(schema.kind, schema.label, Lists(house.projections).count(conn, wanted)))
+    found.sort(key=lambda one: not one.many.number)  # what there is none of comes last
     return page("records/overview.html", kinds=found)
 
 
@@ -219,7 +220,7 @@ def one(record: str) -> Answer:
             people=records.people_of(conn, {person for step in steps for person in step.by} | {p for part in parts for s in part.shown for p in s.by}),
             devices=records.devices_of(conn, {step.device for step in steps}), voices=voices,
             graded=Grader(house, conn).grade(seen.record) if schema else None, custody=_custody(conn, steps, files),
-            related=_related(house, found, who), deleted=deleted(seen.state), label_of=words.label_of,
+            related=_related(house, [one for one in found if one.row["record"] not in {file.record for file in files}], who), deleted=deleted(seen.state), label_of=words.label_of,
             steps_open=_steps(schema, who, seen), can_write=_can_write(schema, who, seen), place=_place(schema, seen),
             evidence_schema=house.registry.get("evidence"), map_tiles=tiles_at(house), map_outlines=outlines_at(house),
             raw=None if schema else seen.values, overdue=schema.overdue(seen.values, day(house.now())) if schema else False,

@@ -104,7 +104,7 @@ def test_a_record_shows_its_photos_large_turned_and_next_by_keyboard(server: Tes
     for number in range(3):
         shown(desk, f".photo img >> nth={number}")
     looked_at(desk, "record-photos")
-    assert desk.locator(".photo").count() == 4 and desk.get_by_text("未上传").count() == 1
+    assert desk.locator(".photo").count() == 4 and desk.locator(".photo .badge.wait").count() == 1
     desk.locator(".photo").first.click()
     expect(desk.locator(".viewer-wait")).to_be_hidden()
     first = desk.locator(".viewer-stage img").get_attribute("src") or ""

@@ -96,6 +96,7 @@ class Map_ {
     if (this.said.tiles) this.drawTiles(g); else this.drawGrid(g);
     this.drawOutlines(g);
     this.hit = [];
+    const named = [];
     const most = Math.max(1, ...this.clusters.map(([many]) => many));
     for (const [many, lat, lon, record, title, corners] of this.clusters) {
       const [px, py] = this.place(lat / 1e7, lon / 1e7);
@@ -108,7 +109,16 @@ class Map_ {
       if (many > 1) {
         g.fillStyle = this.colour("--accent-ink"); g.font = `600 ${radius > 20 ? 14 : 12}px sans-serif`; g.textAlign = "center"; g.textBaseline = "middle";
         g.fillText(many >= 10000 ? `${Math.round(many / 1000)}k` : String(many), px, py);
-      } else if (title && this.zoom > 13) {
+      } else if (title && this.zoom > 12) {
+        named.push([px, py, title]);
+      }
+    }
+    const taken = this.hit.map(({ px, py, radius }) => [px - radius, py - radius, px + radius, py + radius]);
+    for (const [px, py, title] of named) {  // a name is written where nothing else is
+      g.font = "13px sans-serif";
+      const wide = g.measureText(title).width, box = [px + 12, py - 9, px + 16 + wide, py + 9];
+      if (taken.every(([a, b, c, d]) => box[2] < a || box[0] > c || box[3] < b || box[1] > d)) {
+        taken.push(box);
         g.font = "13px sans-serif"; g.textAlign = "left"; g.textBaseline = "middle"; g.lineWidth = 4; g.strokeStyle = this.colour("--paper"); g.strokeText(title, px + 13, py);
         g.fillStyle = this.colour("--ink"); g.fillText(title, px + 13, py);
       }
