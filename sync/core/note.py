@@ -140,6 +140,7 @@ def read_vkey(text: str) -> Verifier:
 
     :raises Malformed: anything else
     """
+    _encoded(text)  # a key's name is valid Unicode, too
     name, _, rest = text.partition("+")
     id, _, blob = rest.partition("+")
     raw = _bytes(blob)

@@ -10,6 +10,7 @@ import io
 import json
 import struct
 import tempfile
+from base64 import b64decode
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -20,7 +21,7 @@ from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from custody import archive, captures, codes, media
+from custody import archive, captures, codes, media, timestamps
 from custody.bundle import Bundle
 from custody.captures import Capture
 from custody.media import exif
@@ -31,8 +32,19 @@ from sync.core.anchors import Paper
 from sync.core.change import START, Change, Link, canonical, compose, signature_input
 from sync.core.errors import Problem
 from sync.core.log import Tree, leaf_hash, verify_consistency, verify_inclusion
-from sync.core.note import Checkpoint, SignatureType, Verifier, checkpoint_body, open_note, parse_checkpoint, sign_note
+from sync.core.note import (
+    Checkpoint,
+    SignatureType,
+    Verifier,
+    checkpoint_body,
+    open_note,
+    parse_checkpoint,
+    read_vkey,
+    sign_note,
+    vkey,
+)
 from sync.core.trust import Seal, Trust, Witness, read_trust
+from sync.core.witnessing import read_submission, write_submission
 from tests.support.bundles import checked, finder_inside, made_case, members, small
 from tests.support.pictures import camera_exif, encoded, film, heic, jpeg, pdf, scene, sound
 
@@ -318,6 +330,60 @@ def _exifs() -> list[bytes]:
     return [camera_exif(turn).tobytes() for turn in (1, 6)]
 
 
+# --- Witnesses and time stamps ----------------------------------------------------------------------------------------
+
+
+def _submission(content: bytes) -> None:
+    read = read_submission(content)
+    law(write_submission(*read) == content, "a submission has one form")
+
+
+def _submissions() -> list[bytes]:
+    note = sign_note(checkpoint_body(CHECKPOINT), ORIGIN, bytes(range(32)))
+    return [write_submission(0, [], note), write_submission(2**62, [bytes([n]) * 32 for n in range(9)], note)]
+
+
+def _vkey(content: bytes) -> None:
+    said = text(content)
+    law(vkey(read_vkey(said)) == said, "a key has one form")
+
+
+def _vkeys() -> list[bytes]:
+    kinds = (SignatureType.ED25519, SignatureType.COSIGNATURE)
+    return [vkey(Verifier(ORIGIN, PUBLIC, kind)).encode() for kind in kinds]
+
+
+def _stamp(content: bytes) -> None:
+    token = timestamps.read(content)
+    law(token.earliest <= token.at <= token.latest and len(token.imprint) <= len(content), "a token has its bounds")
+
+
+def _stamps() -> list[bytes]:
+    """A response of `openssl ts`, made once: what it says is read before anybody looks at its signature."""
+    return [b64decode(_RESPONSE)]
+
+
+_RESPONSE = (
+    "MIIFFTADAgEAMIIFDAYJKoZIhvcNAQcCoIIE/TCCBPkCAQMxDzANBglghkgBZQMEAgEFADCBiQYLKoZIhvcNAQkQAQSgegR4MHYCAQEGBCoD"
+    "BAEwMTANBglghkgBZQMEAgEFAAQgWJG1tSLV3whtD/CxEPvZ0hu0/HFjrzTQgoai6Eb2vgMCAQIYDzIwMjYxMTI1MjM1NTE2WjADAgEBAQH/"
+    "AggiBiTX6rlU5KASpBAwDjEMMAoGA1UEAwwDVFNBoIIDFjCCAYowggEvoAMCAQICFGFXQTRfJ4bUCbzNtZBIhuNOXWSOMAoGCCqGSM49BAMC"
+    "MA8xDTALBgNVBAMMBFJvb3QwHhcNMjYxMTI1MjM1NTE2WhcNMjcxMTI1MjM1NTE2WjAOMQwwCgYDVQQDDANUU0EwWTATBgcqhkjOPQIBBggq"
+    "hkjOPQMBBwNCAATJ6v2UC3aklpImMS/tyrxQ6074+UQ+nv/gxW842FXyDlJdmuRrCeyVZOrDMo0aJ7N5IMOhlzcgTkbO366QbjNZo2owaDAW"
+    "BgNVHSUBAf8EDDAKBggrBgEFBQcDCDAOBgNVHQ8BAf8EBAMCB4AwHQYDVR0OBBYEFM4cO1jJ/p6JDbkDzdOTw0oPDWXcMB8GA1UdIwQYMBaA"
+    "FLkl2q7+WOwtSWr+RCDaYjwExBoZMAoGCCqGSM49BAMCA0kAMEYCIQDl2V/vm0nmyFR5otB2gvKP9IaNEE87hzQ15j1wfw7tiAIhAKAPoiOL"
+    "id9cgGoQEx1BvMko9w/YjAWisq9VYyKltPXFMIIBhDCCASmgAwIBAgIUZmJI1nQlICkhPPmyGUN4t93qA/AwCgYIKoZIzj0EAwIwDzENMAsG"
+    "A1UEAwwEUm9vdDAeFw0yNjExMjUyMzU1MTZaFw0zNjExMjIyMzU1MTZaMA8xDTALBgNVBAMMBFJvb3QwWTATBgcqhkjOPQIBBggqhkjOPQMB"
+    "BwNCAATx92Gg9Yzbo9SmeU4hYjr1ldIRalPYpQU+009YBrTkXkvXT0E1DYgrYwSYwZw0vCxlLgTSe6tEW+Tou7hmSBRao2MwYTAdBgNVHQ4E"
+    "FgQUuSXarv5Y7C1Jav5EINpiPATEGhkwHwYDVR0jBBgwFoAUuSXarv5Y7C1Jav5EINpiPATEGhkwDwYDVR0TAQH/BAUwAwEB/zAOBgNVHQ8B"
+    "Af8EBAMCAQYwCgYIKoZIzj0EAwIDSQAwRgIhAJ0vuwsq5PGEbfmp2e9j++MZ7EldQWyvZ2ZmSpPDXQYFAiEA2y4HcbTzFkWxc4pV1qLF6WC7"
+    "S6tUeYzVf0D627MYmMcxggE7MIIBNwIBATAnMA8xDTALBgNVBAMMBFJvb3QCFGFXQTRfJ4bUCbzNtZBIhuNOXWSOMA0GCWCGSAFlAwQCAQUA"
+    "oIGkMBoGCSqGSIb3DQEJAzENBgsqhkiG9w0BCRABBDAcBgkqhkiG9w0BCQUxDxcNMjYxMTI1MjM1NTE2WjAvBgkqhkiG9w0BCQQxIgQggDhu"
+    "y+dleqD21BaRmfjTM3sTSuVecWw11IocLlOIQ40wNwYLKoZIhvcNAQkQAi8xKDAmMCQwIgQgGVDlMRbdXGAvZyak9nyqzuCcBesl2iTGQ/Rt"
+    "JhgVjnowCgYIKoZIzj0EAwIERzBFAiEA9MjuneCl0XAJhxNaECbElKMdEF7UkHbdkei/RiZBMlYCIB1BxptK3+WLPdA7b5hdfUFCdQf41txn"
+    "sv9cfonRxBfX"
+)
+
+
 PARSERS = [
     Parser("change", _change, _changes),
     Parser("trust file", _trust, _trusts),
@@ -326,6 +392,9 @@ PARSERS = [
     Parser("checkpoint", _checkpoint, _checkpoints),
     Parser("inclusion", _inclusion, _inclusions),
     Parser("consistency", _consistency, _consistencies),
+    Parser("submission to a witness", _submission, _submissions),
+    Parser("key of a log or witness", _vkey, _vkeys),
+    Parser("time stamp", _stamp, _stamps),
     Parser("anchor", _anchor, _anchors),
     Parser("archive", _archive, _archives),
     Parser("bundle", _bundle, lambda: [_case().content], heavy=True),
