@@ -39,7 +39,7 @@ def about(problem: Problem | None = None) -> str:
         "device/about.html",
         identity=tablet.identity,
         log=fingerprint(tablet.identity.log.key) if tablet.identity else "",
-        own=fingerprint(tablet.public_key),
+        own_key=fingerprint(tablet.public_key),
         device_lease=lasting(left) if left is not None else None,
         kinds=[(schema.label if (schema := tablet.registry.get(kind)) else Label(kind, kind), count) for kind, count in tablet.kinds().items()],
         sizes=[(SORTS[what], count, bytes) for what, count, bytes in retention.sizes(found) if count],

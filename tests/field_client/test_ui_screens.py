@@ -392,5 +392,7 @@ def test_every_screen_stands_in_english_too(ui: Screen, server: TestServer) -> N
     ui.enrol(server.url, server.code(server.person("officer", "430181001", name="Li Min")))
     ui.post("/look", language="en")
     for path in ("/", "/institutions", "/institutions/new", "/sync", "/tablet", "/couriers", "/practice"):
-        page = ui.get(path).text.replace("中文", "")
+        answer = ui.get(path)
+        page = answer.text.replace("中文", "")
+        assert answer.status_code == 200
         assert not re.search("[\u4e00-\u9fff]", page), (path, re.search(".{20}[\u4e00-\u9fff]+", page))

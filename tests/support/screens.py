@@ -24,6 +24,7 @@ from field_client.platform.wrapping import Cost
 from field_client.ui.app import create_ui
 from field_client.ui.guard import Guard, start_url
 from field_client.ui.seats import Seats
+from tests.support.processes import Child, Children, free_port
 
 PIN = "480215"
 CHEAP = Cost(memory_kib=64, passes=1, lanes=1)
@@ -95,3 +96,27 @@ def shown(home: Path, platform: Platform | None = None) -> Iterator[Screen]:
 
 def _named(headers: dict[str, str]) -> dict[str, str]:
     return {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+class Program:
+    """`patrolbook ui` as a process of its own on a port that stays the same, so that a window goes on after a kill."""
+
+    def __init__(self, children: Children, home: Path) -> None:
+        self.children, self.home, self.port = children, home, free_port()
+        self.origin = f"http://127.0.0.1:{self.port}"
+        self.child: Child | None = None
+
+    def start(self) -> str:
+        """Start it; the address that opens the screens once."""
+        self.child = self.children.start(
+            "-m", "field_client", "ui", "--no-browser", "--port", str(self.port), "--home", str(self.home)
+        )
+        self.child.wait_for("/start/")
+        found = re.search(r"http://\S+/start/[0-9a-f]+", "\n".join(self.child.lines))
+        assert found is not None
+        return found[0]
+
+    def kill(self) -> None:
+        """As a battery that falls out."""
+        assert self.child is not None
+        self.child.kill()
