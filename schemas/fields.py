@@ -63,6 +63,7 @@ class RecordField(marshmallow.fields.Field[Any]):
     roles        where it is given, only these roles among them
     frozen       a signature covers it; a later change to it is an amendment
     hidden_from  roles that must not see it
+    second_person  at the merge desk two people decide together what it says
     column       the SQL type of its projected column (`text`, `integer`, `boolean`), None where it has none
     """
 
@@ -82,6 +83,7 @@ class RecordField(marshmallow.fields.Field[Any]):
         hidden_from: Sequence[str] = (),
         hint: Label | None = None,
         required: bool = False,
+        second_person: bool = False,
     ) -> None:
         super().__init__(required=required, allow_none=not required)
         self.label = label
@@ -92,6 +94,7 @@ class RecordField(marshmallow.fields.Field[Any]):
         self.frozen = frozen
         self.hidden_from = frozenset(hidden_from)
         self.hint = hint
+        self.second_person = second_person
 
     def open_to_role(self, role: str, desk: bool) -> bool:
         """Whether a person of this role, who works at a desk or in the field, may write it."""

@@ -2,15 +2,20 @@
 
 A decision names exactly what the person saw. What arrived meanwhile is not named, stays live, and keeps the conflict
 open; no decision can swallow it. Undoing withdraws the decision; the values that it had replaced are live again.
+
+A field with `second_person` takes two people: the change of such a decision names both. Taking one back takes one
+person, because it decides nothing: the question is open again.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from schemas.base import Invalid, RecordSchema
+from schemas.fields import RecordField
 from schemas.labels import Label
 from schemas.registry import Registry
 from server.keys import ServerKeys
@@ -19,9 +24,9 @@ from server.storage import conflicts, journal, states
 from server.storage.conflicts import Row
 from server.storage.database import Clock, Connection, Database
 from server.storage.projections import Projections
-from sync.core.change import Change
-from sync.core.errors import InvalidField, NotFound, Refused, Stale
-from sync.core.fold import State
+from sync.core.change import Change, canonical
+from sync.core.errors import InvalidField, NotFound, Refused, SecondPersonNeeded, Stale
+from sync.core.fold import State, contested
 from sync.core.rules import Rights
 
 
@@ -34,6 +39,17 @@ class Desk:
     projections: Projections
     keys: ServerKeys
     now: Clock
+
+
+class Choice(NamedTuple):
+    """What is to stand where a conflict was: the value of the candidate `take`, else `value`.
+
+    `conflict` is a ticket: with it the choice names what its author saw.
+    """
+
+    conflict: str
+    take: str | None = None
+    value: Any = None
 
 
 class Candidate(NamedTuple):
@@ -89,7 +105,7 @@ def write_seen(
     Raises Stale, naming the first path, where another value has come since; InvalidField for a refused value.
     """
     with desk.database.write() as conn:
-        state = _live(conn, [record]).get(record)
+        state = merged(conn, [record]).get(record)
         for path in values:
             if set(state.ids(path) if state else ()) != set(seen.get(path, ())):
                 raise Stale(what=path)
@@ -127,10 +143,12 @@ def write_within(
     now = desk.now()
     voice = desk.keys.voice(schema.compartment)
     writer = ServerWriter(conn, voice, now)
-    live = _live(conn, [record for record, _ in acts if record is not None])
+    live = merged(conn, [record for record, _ in acts if record is not None])
     arrivals: list[Arrival] = []
     for record, values in acts:
         state = live.get(record or "")
+        if state is not None:
+            require_second(desk, kind, set(values) & set(contested(state, schema.merge_of)), by)
         parents = {path: (value, state.ids(path) if state else []) for path, value in values.items()}
         arrivals.append(
             writer.arrival(
@@ -151,12 +169,12 @@ def write_within(
 def show(desk: Desk, prefix: str) -> Shown:
     """One conflict, by the beginning of its id. Raises NotFound when none or several begin so."""
     with desk.database.read() as conn:
-        row = _find(conn, prefix)
+        row = found(conn, prefix)
         history = {
             change.id: (change, kept, received)
             for change, kept, received in journal.history(conn, journal.connected(conn, {row.record}))
         }
-        state = _live(conn, [row.record]).get(row.record)
+        state = merged(conn, [row.record]).get(row.record)
         devices = journal.devices(conn, list(row.candidates))
         shown = []
         for id in row.candidates:
@@ -208,36 +226,73 @@ def resolve(
     or for a conflict that is admitted or closed instead.
     """
     with desk.database.write() as conn:
-        row = _shown(conn, prefix, seen)
-        state = _live(conn, [row.record]).get(row.record)
-        if row.kind not in ("values", "delete_edit") or state is None:
-            raise Refused(detail=Label("这类事项请用“采纳”或“关闭”", "admit or close this kind of conflict instead"))
+        choice = Choice(prefix, take, value)
+        return settle_within(conn, desk, [choice], seen=seen, reason=reason, by=by, rights=rights)
+
+
+def settle_within(
+    conn: Connection,
+    desk: Desk,
+    choices: Sequence[Choice],
+    *,
+    seen: Sequence[str] | None = None,
+    reason: str,
+    by: Sequence[str],
+    rights: Rights = EVERYWHERE,
+    sweep: str = "",
+) -> Outcome:
+    """Settle conflicts of one record in one change, inside a write transaction that the caller opened.
+
+    `seen` goes with a single choice. The problems are those of `resolve`, and SecondPersonNeeded.
+    """
+    rows = [_shown(conn, choice.conflict, seen) for choice in choices]
+    if len({row.record for row in rows}) != 1:
+        raise Refused(detail=Label("一次只能裁决同一条记录", "decide on one record at a time"))
+    record = rows[0].record
+    state = merged(conn, [record]).get(record)
+    if state is None or any(row.kind not in ("values", "delete_edit") for row in rows):
+        raise Refused(detail=Label("这类事项请用“采纳”或“关闭”", "admit or close this kind of conflict instead"))
+    require_second(desk, state.kind, [row.path for row in rows], by)
+    values: dict[str, tuple[Any, list[str]]] = {}
+    for row, choice in zip(rows, choices, strict=True):
         live = state.live.get(row.path, {})
         parents = [id for id in (seen or row.candidates) if id in live]
-        if not parents:
+        if row.status == "resolved" or not parents:
             raise Stale(what=row.id)
-        if take is not None:
-            chosen = [id for id in live if id.startswith(take)]
+        value = choice.value
+        if choice.take is not None:
+            chosen = [id for id in live if id.startswith(choice.take)]
             if len(chosen) != 1:
-                raise NotFound(what=take)
+                raise NotFound(what=choice.take)
             value = live[chosen[0]]
-        return _decide(
-            desk,
-            conn,
-            state.kind,
-            row.record,
-            {"do": "resolve", "conflict": row.id, "reason": reason},
-            by,
-            rights,
-            {row.path: (value, parents)},
-        )
+        values[row.path] = (value, parents)
+    decision: dict[str, Any] = {"do": "resolve", "conflict": rows[0].id, "reason": reason}
+    if len(rows) > 1:
+        decision["conflicts"] = [row.id for row in rows]
+    if sweep:
+        decision["sweep"] = sweep
+    return _decide(desk, conn, state.kind, record, decision, by, rights, values)
+
+
+def require_second(desk: Desk, kind: str, paths: Iterable[str], by: Sequence[str]) -> None:
+    """Raise SecondPersonNeeded where one of these paths takes two people and fewer decide."""
+    for path in paths:
+        field = sensitive(desk.registry.get(kind), path)
+        if field is not None and len(set(by)) < 2:
+            raise SecondPersonNeeded(field=field.label)
+
+
+def sensitive(schema: type[RecordSchema] | None, path: str) -> RecordField | None:
+    """The field of a path if two people decide on it together, else None."""
+    field = schema.field_of(path) if schema is not None and path else None
+    return field if field is not None and field.second_person else None
 
 
 def keep_deleted(desk: Desk, prefix: str, *, reason: str, by: Sequence[str], rights: Rights = EVERYWHERE) -> Outcome:
     """Settle a deletion that had not seen an edit by deleting again, having seen it."""
     with desk.database.write() as conn:
         row = _shown(conn, prefix, None)
-        state = _live(conn, [row.record])[row.record]
+        state = merged(conn, [row.record])[row.record]
         before = {id for value in state.live.get(row.path, {}).values() if value for id in value["seen"]}
         seen = sorted(before | set(row.candidates))
         value = {"seen": seen, "reason": reason}
@@ -256,10 +311,10 @@ def keep_deleted(desk: Desk, prefix: str, *, reason: str, by: Sequence[str], rig
 def undo(desk: Desk, prefix: str, *, reason: str, by: Sequence[str], rights: Rights = EVERYWHERE) -> Outcome:
     """Take back the decision that closed a conflict; what it had replaced is live again."""
     with desk.database.write() as conn:
-        row = _find(conn, prefix)
+        row = found(conn, prefix)
         if row.status != "resolved" or row.decision is None:
             raise Refused(detail=Label("这条冲突没有可撤销的裁决", "this conflict has no decision to take back"))
-        return _withdraw(desk, conn, row.record, [row.decision], reason, by, rights)
+        return withdraw_within(conn, desk, row.record, [row.decision], reason=reason, by=by, rights=rights)
 
 
 def merge(
@@ -286,7 +341,7 @@ def unmerge(
         ]
         if not merges:
             raise NotFound(what=f"{survivor} + {other}")
-        return _withdraw(desk, conn, survivor, merges, reason, by, rights)
+        return withdraw_within(conn, desk, survivor, merges, reason=reason, by=by, rights=rights)
 
 
 def admit(
@@ -331,9 +386,17 @@ def _decide(
     return _accepted(Sequencer(conn, desk.registry, desk.projections, voice, now).apply([arrival]))[0]
 
 
-def _withdraw(
-    desk: Desk, conn: Connection, record: str, changes: list[str], reason: str, by: Sequence[str], rights: Rights
+def withdraw_within(
+    conn: Connection,
+    desk: Desk,
+    record: str,
+    changes: list[str],
+    *,
+    reason: str,
+    by: Sequence[str],
+    rights: Rights = EVERYWHERE,
 ) -> Outcome:
+    """Take decisions on a record back, inside a write transaction that the caller opened."""
     kept = journal.known(conn, changes)
     kind = next(iter(kept.values())).kind
     return _decide(desk, conn, kind, record, {"do": "withdraw", "changes": changes, "reason": reason}, by, rights, {})
@@ -341,19 +404,46 @@ def _withdraw(
 
 def _waiting(desk: Desk, do: str, changes: Sequence[str], reason: str, by: Sequence[str], rights: Rights) -> Outcome:
     with desk.database.write() as conn:
-        kept = journal.known(conn, changes)
-        for id in changes:
-            if id not in kept:
-                raise NotFound(what=id)
-            if kept[id].status == "accepted":
-                raise Refused(detail=Label(f"{id} 已采纳", f"{id} is accepted already"))
-            if kept[id].reason == "not-a-change":
-                raise Refused(detail=Label("内容无法读取，只能保留", "it cannot be read; it can only be kept"))
-        if len({kept[id].record for id in changes}) != 1:
-            raise Refused(detail=Label("一次只能处理同一条记录的变更", "decide on one record at a time"))
-        one = kept[changes[0]]
-        decision = {"do": do, "changes": list(changes), "reason": reason}
-        return _decide(desk, conn, one.kind, one.record, decision, by, rights, {})
+        return wait_no_more(conn, desk, do, changes, reason=reason, by=by, rights=rights)
+
+
+def wait_no_more(
+    conn: Connection,
+    desk: Desk,
+    do: str,
+    changes: Sequence[str],
+    *,
+    reason: str,
+    by: Sequence[str],
+    rights: Rights = EVERYWHERE,
+    sweep: str = "",
+) -> Outcome:
+    """Admit or close kept changes of one record, inside a write transaction that the caller opened."""
+    kept = journal.known(conn, changes)
+    for id in changes:
+        if id not in kept:
+            raise NotFound(what=id)
+        if kept[id].status == "accepted":
+            raise Refused(detail=Label(f"{id} 已采纳", f"{id} is accepted already"))
+        if kept[id].reason == "not-a-change":
+            raise Refused(detail=Label("内容无法读取，只能保留", "it cannot be read; it can only be kept"))
+    if len({kept[id].record for id in changes}) != 1:
+        raise Refused(detail=Label("一次只能处理同一条记录的变更", "decide on one record at a time"))
+    one = kept[changes[0]]
+    if do == "admit":
+        require_second(desk, one.kind, journal.paths_of(conn, changes), by)
+    decision = {"do": do, "changes": list(changes), "reason": reason} | ({"sweep": sweep} if sweep else {})
+    return _decide(desk, conn, one.kind, one.record, decision, by, rights, {})
+
+
+def check_value(desk: Desk, row: Row, value: Any) -> None:
+    """Raise InvalidField for a value that the field of a conflict does not take."""
+    schema = desk.registry.get(row.record_kind)
+    try:
+        if schema is not None:
+            schema.check_path(row.path, value)
+    except Invalid as invalid:
+        raise InvalidField(field=invalid.path, detail=invalid.problem) from invalid
 
 
 def ticket(row: Row) -> str:
@@ -361,7 +451,7 @@ def ticket(row: Row) -> str:
     return f"{row.id}-{hashlib.sha256(chr(10).join(sorted(row.candidates)).encode()).hexdigest()[:6]}"
 
 
-def _find(conn: Connection, named: str) -> Row:
+def found(conn: Connection, named: str) -> Row:
     """A conflict by its ticket, its id, or the beginning of its id. Raises NotFound, or Stale for an old ticket."""
     prefix, _, proof = named.partition("-")
     rows = conflicts.get(conn, prefix) if prefix else []
@@ -379,10 +469,10 @@ def _shown(conn: Connection, named: str, seen: Sequence[str] | None) -> Row:
             "请照 conflicts show 所示写全编号（含横线后的部分）", "name it as conflicts show does, dash and all"
         )
         raise Refused(detail=hint)
-    return _find(conn, named)
+    return found(conn, named)
 
 
-def _live(conn: Connection, records: Sequence[str]) -> dict[str, State]:
+def merged(conn: Connection, records: Sequence[str]) -> dict[str, State]:
     """record → its state, also for one that was merged into another."""
     roots = {record: record for record in records} | journal.roots(conn, list(records))
     stored = states.load(conn, set(roots.values()))
@@ -415,16 +505,26 @@ def _accepted(written: Written) -> list[Outcome]:
 __all__ = [
     "Candidate",
     "Change",
+    "Choice",
     "Desk",
     "Shown",
     "admit",
+    "canonical",
+    "check_value",
     "close",
+    "found",
     "keep_deleted",
     "merge",
+    "merged",
+    "require_second",
     "resolve",
+    "sensitive",
+    "settle_within",
     "show",
     "undo",
     "unmerge",
+    "wait_no_more",
+    "withdraw_within",
     "write",
     "write_many",
     "write_seen",

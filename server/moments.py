@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from schemas.certificates import CHINA
 
@@ -15,3 +15,12 @@ def moment(ms: int) -> str:
 def day(ms: int) -> str:
     """The calendar day in China of a time in milliseconds."""
     return datetime.fromtimestamp(ms / 1000, CHINA).date().isoformat()
+
+
+def day_span(text: str) -> tuple[int, int] | None:
+    """The first millisecond of a calendar day in China (`2026-11-25`) and that of the next; None for what is no day."""
+    try:
+        first = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=CHINA)
+    except ValueError:
+        return None
+    return int(first.timestamp() * 1000), int((first + timedelta(days=1)).timestamp() * 1000)

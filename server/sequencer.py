@@ -18,6 +18,7 @@ from server.storage.database import Connection
 from server.storage.journal import Kept
 from server.storage.projections import Projections
 from server.storage.states import Placed, Stored
+from server.weights import rank
 from sync.core import clock
 from sync.core.change import START, Change, Link, compose, signature_input
 from sync.core.fold import (
@@ -341,7 +342,7 @@ class Sequencer:
         blobs.mention(self.conn, [(self._new[str(row[_ID])].change, str(row[_DEVICE])) for row in self._rows])
         touched = {root: r for root, r in self._records.items() if r.touched}
         standing = {root: r.state for root, r in touched.items() if root not in self._merged_away and r.state}
-        found: list[tuple[Conflict, str, str]] = []
+        found: list[tuple[Conflict, str, str, int]] = []
         writes: list[states.Write] = []
         for root, state in standing.items():
             schema = self.registry.get(state.kind)
@@ -351,7 +352,7 @@ class Sequencer:
             writes.append(states.Write(root, state.kind, state.rev, checksum(content), content, bucket))
             if not state.plain:
                 merge_of = schema.merge_of if schema is not None else _as_scalar
-                found.extend((c, state.kind, bucket) for c in conflicts_of(state, merge_of))
+                found.extend((c, state.kind, bucket, rank(c, schema)) for c in conflicts_of(state, merge_of))
         for member, root in self._merged_away.items():
             stored = self._records[member].stored
             if stored is not None:

@@ -144,7 +144,7 @@ class Handover(RecordSchema):
     recipients_version = Integer(Label("收件公钥版本", "Version of the recipients"), least=0, roles=PROVINCE)
     receipts = Signatures(Label("签收", "Receipts"), roles=COUNTY)
     status = Workflowed(Label("状态", "Status"), tuple(workflow.statuses))
-    outcome = Choice(Label("是否属实", "Outcome"), OUTCOMES, roles=COUNTY)
+    outcome = Choice(Label("是否属实", "Outcome"), OUTCOMES, roles=COUNTY, second_person=True)
     result = Text(Label("查处情况", "What was found and done"), most=10_000, lines=True, roles=COUNTY)
     inspections = Tags(
         Label("依法重新取证的检查", "Inspections that collected it again"),

@@ -86,7 +86,7 @@ class Hazard(RecordSchema):
     inspection = Ref(Label("检查", "Inspection"), "inspection")
     item = Text(Label("检查事项代码", "Item of the checklist"), most=100, pattern=r"[A-Za-z0-9._-]+")
     description = Text(Label("问题描述", "Description"), most=2000, lines=True, required=True)
-    grade = Choice(Label("等级", "Grade"), GRADES, merge="authority", required=True)
+    grade = Choice(Label("等级", "Grade"), GRADES, merge="authority", required=True, second_person=True)
     grade_basis = Text(Label("判定依据", "Why it is of this grade"), most=1000, lines=True)
     responsible = Text(Label("责任人", "Person responsible"), most=100, merge="authority")
     deadline = Date(Label("整改期限", "Deadline"), merge="authority")
@@ -98,7 +98,9 @@ class Hazard(RecordSchema):
     captions = Captions(Label("照片说明", "Captions"))
     notes = Notes(Label("进展", "Progress"))
     status = Workflowed(Label("状态", "Status"), tuple(workflow.statuses))
-    conclusion = Text(Label("验收结论", "Conclusion"), most=2000, lines=True, writer="staff")
+    conclusion = Text(
+        Label("验收结论", "Conclusion"), most=2000, lines=True, writer="staff", second_person=True
+    )
     signatures = Signatures(Label("签字", "Signatures"))
 
 

@@ -127,6 +127,7 @@ class Inspection(RecordSchema):
         avoid=CONCLUSIONS,
         frozen=True,
         required=True,
+        second_person=True,
         hint=Label("只写看到、听到、测得的，不写结论", "What was seen, heard or measured; no conclusions"),
     )
     evidence = Attachments(Label("证据", "Evidence"), frozen=True)

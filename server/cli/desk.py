@@ -11,6 +11,7 @@ from schemas.base import COMPARTMENTS, DELETED
 from schemas.labels import Label
 from server import decisions
 from server.access.rights import ROLES
+from server.backlog import SORTS, STATUSES
 from server.cli.frame import Group, Run, as_json, by, command, main, option, reason
 from server.decisions import Candidate
 from server.sequencer import Outcome
@@ -26,31 +27,6 @@ QUARANTINE = Group(
 )
 main.add_command(CONFLICTS)
 main.add_command(QUARANTINE)
-
-KINDS = {
-    "hard": Label("取值不同", "different values"),
-    "delete_edit": Label("删除时未见修改", "deleted without seeing an edit"),
-    "late_edit": Label("锁定后的修改", "edited after it was locked"),
-    "scope": Label("超出授权区划", "outside the granted area"),
-    "stale": Label("状态已变", "the status had moved on"),
-    "guard": Label("条件未满足", "a condition is not met"),
-    "revoked": Label("平板已停用", "from a revoked tablet"),
-    "not-permitted": Label("无权填写", "not permitted"),
-    "locked": Label("记录已锁定", "the record was locked"),
-    "bad-signature": Label("签名不符", "wrong signature"),
-    "invalid-field": Label("字段无效", "invalid field"),
-    "unknown-field": Label("未知字段", "unknown field"),
-    "unknown-kind": Label("未知类型", "unknown kind"),
-    "not-a-change": Label("无法读取", "not readable"),
-    "id-collision": Label("编号重复", "its id is taken"),
-}
-_STATUS = {
-    "open": Label("待裁决", "open"),
-    "reopened": Label("再次出现", "reopened"),
-    "resolved": Label("已裁决", "resolved"),
-    "parked": Label("搁置", "parked"),
-    "quarantined": Label("隔离", "quarantined"),
-}
 
 
 # --- Conflicts --------------------------------------------------------------------------------------------------
@@ -85,7 +61,7 @@ def list_conflicts(run: Run, everything: bool, by: str | None, as_json: bool) ->
         [
             (
                 decisions.ticket(one),
-                run.text(_STATUS[one.status]),
+                run.text(STATUSES[one.status]),
                 run.when(one.opened),
                 _sort(run, one.kind),
                 f"{_kind(run, one.record_kind)} {one.record}",
@@ -272,7 +248,7 @@ def list_quarantine(run: Run, everything: bool, by: str | None, as_json: bool) -
         [
             (
                 kept.id,
-                run.text(_STATUS[kept.status]),
+                run.text(STATUSES[kept.status]),
                 run.when(received),
                 _sort(run, kept.reason),
                 _path(run, kept.kind, kept.field),
@@ -294,7 +270,7 @@ def list_quarantine(run: Run, everything: bool, by: str | None, as_json: bool) -
 def show_kept(run: Run, change: str, by: str | None) -> None:
     kept, content, received = _one(run, change, by)
     run.say(Label(kept.id, kept.id), "bold")
-    told = f"{run.text(_STATUS[kept.status])}  {_sort(run, kept.reason)}  {kept.field}  {run.when(received)}"
+    told = f"{run.text(STATUSES[kept.status])}  {_sort(run, kept.reason)}  {kept.field}  {run.when(received)}"
     run.say(Label(told, told))
     try:
         run.json(orjson.loads(content))
@@ -391,7 +367,7 @@ def _json(run: Run, text: str) -> Any:
 
 
 def _sort(run: Run, kind: str) -> str:
-    return run.text(KINDS[kind]) if kind in KINDS else kind
+    return run.text(SORTS[kind]) if kind in SORTS else kind
 
 
 def _kind(run: Run, kind: str) -> str:

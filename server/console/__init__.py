@@ -9,12 +9,23 @@ from __future__ import annotations
 from flask import Blueprint, Flask
 
 import screens
-from server.console import account, devices, door, exports, files, home, map, records, search
+from server.console import account, devices, door, exports, files, home, map, merge, records, search
 from server.console.frame import PREFIX, language
 from server.console.showing import furnish
 from server.instance import Instance
 
-DESKS = (door.desk, home.desk, account.desk, devices.desk, records.desk, files.desk, exports.desk, search.desk, map.desk)
+DESKS = (
+    door.desk,
+    home.desk,
+    account.desk,
+    devices.desk,
+    records.desk,
+    files.desk,
+    exports.desk,
+    search.desk,
+    map.desk,
+    merge.desk,
+)
 """Every desk; a new one is added here and in `navigation.py`."""
 
 

@@ -46,6 +46,10 @@ GROUPS: Sequence[Group] = (
         ),
     ),
     Group(
+        Label("合并与审核", "Merging and review"),
+        (Entry(Label("合并台", "Merge desk"), "merge", "console.merge.queue", "merge.read"),),
+    ),
+    Group(
         Label("平板与人员", "Tablets and people"),
         (Entry(Label("平板", "Tablets"), "tablet", "console.devices.listing", "devices.read"),),
     ),

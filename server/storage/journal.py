@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, func, or_, select, text
 
 from server.storage.database import Bulk
 from server.storage.tables import aliases, changes, edges, links
@@ -152,6 +152,14 @@ def history(conn: Connection, records: Collection[str]) -> list[tuple[Change, Ke
     ]
 
 
+def unreadable(conn: Connection) -> list[tuple[Kept, bytes, int]]:
+    """The same of what was kept although it is no change."""
+    wanted = select(*_KEPT, changes.c.content, changes.c.received)
+    wanted = wanted.where(text("status <> 'accepted'"), changes.c.reason == "not-a-change")
+    rows = conn.execute(wanted.order_by(changes.c.received, changes.c.log, changes.c.leaf))
+    return [(Kept(*row[: len(_KEPT)]), bytes(row.content), row.received) for row in rows]
+
+
 class Linked(NamedTuple):
     """A kept change with its place in its replica's chain and in the log."""
 
@@ -194,10 +202,16 @@ def devices(conn: Connection, ids: Collection[str]) -> dict[str, tuple[str, str]
     }
 
 
+def paths_of(conn: Connection, ids: Collection[str]) -> set[str]:
+    """The paths that these changes write."""
+    rows = (row for some in _slices(ids) for row in conn.execute(select(changes.c.content).where(changes.c.id.in_(some))))
+    return {path for row in rows for path in Change.stored(bytes(row.content)).set}
+
+
 def waiting(conn: Connection, status: str | None = None) -> list[tuple[Kept, bytes, int]]:
     """(what was done, content, received ms) of every change that was not accepted, oldest first."""
     wanted = select(*_KEPT, changes.c.content, changes.c.received)
-    wanted = wanted.where(changes.c.status == status) if status else wanted.where(changes.c.status != "accepted")
+    wanted = wanted.where(changes.c.status == status) if status else wanted.where(text("status <> 'accepted'"))
     rows = conn.execute(wanted.order_by(changes.c.received, changes.c.log, changes.c.leaf))
     return [(Kept(*row[: len(_KEPT)]), bytes(row.content), row.received) for row in rows]
 

@@ -131,6 +131,17 @@ def every_device(conn: Connection) -> list[tuple[Device, str]]:
     return [(Device(*row[:-1]), row[-1]) for row in rows]
 
 
+def homes(conn: Connection) -> list[tuple[str, str, list[str]]]:
+    """(device, role of its owner, areas of all grants that the owner ever had) of every device."""
+    wanted = select(devices.c.id, people.c.role, grants.c.area).join(people, people.c.id == devices.c.person)
+    found: dict[str, tuple[str, str, list[str]]] = {}
+    for id, role, area in conn.execute(wanted.outerjoin(grants, grants.c.person == people.c.id)):
+        areas = found.setdefault(id, (id, role, []))[2]
+        if area is not None:
+            areas.append(area)
+    return list(found.values())
+
+
 def revoke(conn: Connection, device: str, at: int, reason: str) -> bool:
     """Revoke a device; False where there is none, or it was revoked before."""
     standing = and_(devices.c.id == device, devices.c.revoked.is_(None))

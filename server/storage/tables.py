@@ -7,7 +7,7 @@ blobs are in `tables_access.py`; all share one `metadata`.
     aliases     member → root of merged records;  links: every merge that was ever decided
     buckets     one dense counter per scope; `head` is raised as the last write of a transaction
     feed        the latest position of each record in its bucket; `gone` says why one left
-    conflicts   work for people; a projection that can be rebuilt
+    conflicts   work for people; a projection that can be rebuilt. sides: of those that wait, the candidates and their tablets
     tiles, acts the Merkle logs, one for each compartment: 256 hashes a tile, and the server's own leaves
 """
 
@@ -25,9 +25,13 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData()
+
+WAITING = "status <> 'resolved'"
+"""A conflict that waits for somebody: as the indexes of what waits have it, and as a query has to say it to use them."""
 
 # An INTEGER primary key is SQLite's row id; BIGINT is what PostgreSQL needs for the same range.
 Big = BigInteger().with_variant(Integer(), "sqlite")
@@ -59,6 +63,7 @@ changes = Table(
     UniqueConstraint("id"),
     Index("changes_by_replica", "replica", "n"),
     Index("changes_by_record", "record"),
+    Index("changes_not_accepted", "received", "log", sqlite_where=text("status <> 'accepted'")),
 )
 
 edges = Table(
@@ -133,8 +138,25 @@ conflicts = Table(
     Column("opened", Big, nullable=False),
     Column("closed", Big),
     Column("decision", Text),  # the change that closed it, where a decision did
+    Column("rank", Integer, nullable=False, server_default="3"),  # 1 is to be decided first (`server.weights`)
     Index("conflicts_by_record", "record"),
     Index("conflicts_by_status", "status", "opened"),
+    Index("conflicts_by_closed", "closed", "id", "bucket"),
+    # Each tells scope and sort without a look at the rows.
+    Index("conflicts_by_rank", "rank", "opened", "id", "bucket", "kind", sqlite_where=text(WAITING)),
+    Index("conflicts_by_age", "opened", "id", "bucket", "kind", sqlite_where=text(WAITING)),
+    Index("conflicts_by_bucket", "bucket", "kind", "rank", "opened", "id", sqlite_where=text(WAITING)),
+)
+
+sides = Table(
+    "sides",
+    metadata,
+    Column("conflict", Text, nullable=False),
+    Column("change", Text, nullable=False),
+    Column("device", Text, nullable=False),
+    PrimaryKeyConstraint("conflict", "change"),
+    Index("sides_by_device", "device", "conflict"),
+    sqlite_with_rowid=False,
 )
 
 tiles = Table(

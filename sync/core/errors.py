@@ -358,6 +358,14 @@ class NotReady(Refused):
     hint = Label("请补齐后再试", "Complete it and try again")
 
 
+class SecondPersonNeeded(Refused):
+    code = "second-person-needed"
+    message = Label("“{field}”须由两人共同裁决", "{field} is decided by two people together")
+    hint = Label(
+        "请在“合并台”提出，由另一人复核", "Propose it at the merge desk and have somebody else confirm it"
+    )
+
+
 class Stale(Refused):
     code = "stale"
     message = Label("{what} 已被他人更改", "{what} has been changed by somebody else")

@@ -7,7 +7,13 @@ from pathlib import Path
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from server.storage import migrations, tables_accounts, tables_photos, tables_views  # noqa: F401  they add their tables
+from server.storage import (  # noqa: F401  they add their tables
+    migrations,
+    tables_accounts,
+    tables_desk,
+    tables_photos,
+    tables_views,
+)
 from server.storage.database import Database
 from server.storage.tables import metadata
 

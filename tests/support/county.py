@@ -16,7 +16,7 @@ from schemas.labels import Label
 from schemas.registry import Registry
 from schemas.workflow import Status, Transition, Workflow
 from server import decisions, intake, keys, outflow
-from server.storage import tables_access, tables_photos  # noqa: F401  their tables belong to the same metadata
+from server.storage import tables_access, tables_desk, tables_photos  # noqa: F401  their tables belong to the same metadata
 from server.storage.database import Database
 from server.storage.projections import Projections
 from server.storage.tables import metadata

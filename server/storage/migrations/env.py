@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from server.storage import tables_accounts, tables_photos, tables_views  # noqa: F401  they add their tables
+from server.storage import tables_accounts, tables_desk, tables_photos, tables_views  # noqa: F401  they add their tables
 from server.storage.tables import metadata
 
 context.configure(
