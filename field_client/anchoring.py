@@ -131,12 +131,9 @@ def anchor_document(tablet: Tablet, inspection: str) -> Printed:
     """
     area = _area(tablet, inspection)
     content_of(tablet, inspection)  # refuses what is in conflict
-    document = document_hash(document_of(Inspection, tablet.view(inspection).record, tablet.values(inspection)))
-    for id in tablet.records(KIND):
-        values = tablet.values(id)
-        if (values.get("inspection"), values.get("document")) == (inspection, document):
-            paper = Paper(str(values["head"]), int(values["n"]), document)
-            return Printed(anchors.paper_text(paper), anchors.spoken(paper), again=True)
+    if (before := printed(tablet, inspection)) is not None:
+        return before
+    document = _document(tablet, inspection)
     head = _head(tablet)
     paper = Paper(head.chain, head.n, document)
     tablet.write(
@@ -156,6 +153,22 @@ def anchor_document(tablet: Tablet, inspection: str) -> Printed:
         },
     )
     return Printed(anchors.paper_text(paper), anchors.spoken(paper), again=False)
+
+
+def printed(tablet: Tablet, inspection: str) -> Printed | None:
+    """The anchor that was made for an inspection as it stands; None where it was not printed yet. Raises NotFound."""
+    document = _document(tablet, inspection)
+    for id in tablet.store.mentioning(KIND, inspection):
+        values = tablet.values(id)
+        if (values.get("inspection"), values.get("document")) == (inspection, document):
+            paper = Paper(str(values["head"]), int(values["n"]), document)
+            return Printed(anchors.paper_text(paper), anchors.spoken(paper), again=True)
+    return None
+
+
+def _document(tablet: Tablet, inspection: str) -> str:
+    """The hash of the document that an inspection is now."""
+    return document_hash(document_of(Inspection, tablet.view(inspection).record, tablet.values(inspection)))
 
 
 def check(tablet: Tablet, code: str) -> Checked:

@@ -13,6 +13,7 @@ kept as it is, and a note on the record says so.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
@@ -74,6 +75,7 @@ def capture(
     watermark: bool | None = None,
     stage: str | None = None,
     saved: Callable[[Captured], None] = lambda captured: None,
+    pictures: bool = True,
 ) -> Captured:
     """Take a file in as evidence of a record; on return it is safe against a power cut, and has its pictures.
 
@@ -83,6 +85,7 @@ def capture(
     watermark  whether a photo gets a watermarked copy; where nothing is said, in an inspection
     stage      `before` or `after` a rectification
     saved      told as soon as it is safe, before any picture is made
+    pictures   whether to make its pictures now; else they stay owed (`derivatives.make`)
 
     :raises NotFound: there is no such record
     :raises Refused: this kind of record holds no evidence, or the file cannot be opened
@@ -94,7 +97,6 @@ def capture(
         except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
             raise Refused(detail=Label(f"打不开文件 {file}", f"the file {file} cannot be opened")) from error
         with stream:
-            require_space(tablet.home, file.stat().st_size + RESERVE_BYTES)
             return capture(
                 tablet,
                 record,
@@ -107,11 +109,15 @@ def capture(
                 watermark=watermark,
                 stage=stage,
                 saved=saved,
+                pictures=pictures,
             )
     kind, name = _holder(tablet, record), media.called(name)
     if tablet.platform.pictures is not None:
         tablet.platform.pictures.warm()  # its process starts while the bytes are written
     files = cast(CaptureFiles, tablet.files)
+    if file.seekable():
+        require_space(tablet.home, file.seek(0, io.SEEK_END) + RESERVE_BYTES)
+        file.seek(0)
     stored = files.add(file, name)
     with closing(files.open(stored.sha256)) as original:
         mime, said = media.examine(original)
@@ -139,6 +145,8 @@ def capture(
         tablet.store.chores.owe(evidence, derivatives.chores_for(tablet, mime, marked))
     captured = Captured(evidence, stored.sha256, stored.size, mime, elsewhere=elsewhere)
     saved(captured)
+    if not pictures:
+        return captured
     made = derivatives.make(tablet, evidence)
     if made.problem is not None:
         _note(tablet, kind, record, made.problem, item)

@@ -20,12 +20,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 from custody import codes
 from custody.digests import sm3_of
 from custody.media import PICTURES as PHOTOS
-from custody.pictures.orders import DRAWN, MARKED, Made, Mark, Order
+from custody.pictures.orders import DRAWN, EDITED, MARKED, Edit, Made, Mark, Order
+from field_client import repeats
 from field_client.chores import What
 from field_client.moments import CHINA, moment
 from field_client.platform import BlobFiles
 from field_client.platform.files import Stored
 from field_client.tablet import Tablet
+from schemas.base import DELETED
+from schemas.kinds.evidence import OPERATIONS
 from schemas.labels import Label
 from schemas.words import PLACED_BY
 from sync.core.errors import BrokenFile, NotFound
@@ -107,6 +110,38 @@ def catch_up(
     return len(owing)
 
 
+def edit(tablet: Tablet, evidence: str, how: Edit) -> str:
+    """A copy of a picture, turned and drawn on, as evidence of its own that names its original; returns its id.
+
+    The original stays as it is. What was done stands in the record, so that anybody can do it again.
+
+    :raises NotFound: there is no such evidence, or its bytes are not here; BrokenFile: it cannot be shown
+    """
+    values = tablet.values(evidence)
+    pictures, files = tablet.platform.pictures, cast(CaptureFiles, tablet.files)
+    if pictures is None:
+        raise NotFound(what=Label("解码器", "a decoder"))
+    name = _name_of(tablet, values)
+    order = Order(str(values["mime"]), SIZES, marked=WATERMARKED, edit=how)
+    with closing(files.open(str(values["sha256"]))) as original:
+        made = pictures.make(original, order, name)
+    copy = files.add(io.BytesIO(made.files[EDITED]))
+    id = tablet.store.clock.new_id()
+    parameters = {"turns": how.turns % 4, "strokes": [[one.shape, one.colour, [list(point) for point in one.points]] for one in how.strokes]}
+    operation = "annotate" if how.strokes else "rotate"
+    with tablet.store.writing():
+        tablet.write("evidence", id, _derived(tablet, evidence, values, copy, made, operation, parameters))
+        title = f"{name}（{OPERATIONS[operation].zh}）" if name else ""
+        tablet.attach(str(values["subject"]), copy.sha256, copy.size, "image/jpeg", "preview", title)
+    return id
+
+
+def copies_of(tablet: Tablet, original: str) -> list[tuple[str, dict[str, Any]]]:
+    """What was made of an original on this tablet or elsewhere: (evidence id, values), oldest first."""
+    known = [(id, tablet.values(id)) for id in tablet.store.mentioning("evidence", original)]
+    return [(id, values) for id, values in known if values.get("original") == original and DELETED not in values]
+
+
 def watermark_of(tablet: Tablet, original: str) -> str | None:
     """The evidence record of the watermarked copy of an original, None where there is none on this tablet."""
     for one in tablet.browse("evidence"):
@@ -149,7 +184,8 @@ def _draw(tablet: Tablet, evidence: str, values: Mapping[str, Any], owed: list[W
                 tablet.attach(subject, stored[role].sha256, stored[role].size, "image/jpeg", role, name)
         if "mark" in still and mark is not None and marked is not None:
             copy = stored[MARKED]
-            tablet.write("evidence", marked, _derived(tablet, evidence, values, copy, made, mark))
+            said = {"lines": [list(line) for line in mark.lines], "code": mark.code}
+            tablet.write("evidence", marked, _derived(tablet, evidence, values, copy, made, "watermark", said))
             tablet.attach(subject, copy.sha256, copy.size, "image/jpeg", "preview", f"{name}（水印）" if name else "")
         tablet.store.chores.done(evidence, owed)
     return Derived(watermark=marked, similar=_similar(tablet, evidence, made))
@@ -166,9 +202,15 @@ def _small(tablet: Tablet, stored: Mapping[str, Stored], made: Made) -> dict[str
 
 
 def _derived(
-    tablet: Tablet, evidence: str, original: Mapping[str, Any], copy: Stored, made: Made, mark: Mark
+    tablet: Tablet,
+    evidence: str,
+    original: Mapping[str, Any],
+    copy: Stored,
+    made: Made,
+    operation: str,
+    parameters: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """path → value of the record of a watermarked copy."""
+    """path → value of the record of a copy: what was done to which bytes, and with what."""
     same = ("subject", "subject_kind", "item", "area", "equipment", "taken_at", "place")
     return {path: original[path] for path in same if path in original} | {
         "sha256": copy.sha256,
@@ -177,13 +219,8 @@ def _derived(
         "mime": "image/jpeg",
         "role": "derived",
         "original": evidence,
-        "operation": "watermark",
-        "parameters": {
-            "original_sha256": original["sha256"],
-            "longest_px": max(WATERMARKED),
-            "lines": [list(line) for line in mark.lines],
-            "code": mark.code,
-        },
+        "operation": operation,
+        "parameters": {"original_sha256": original["sha256"], "longest_px": max(WATERMARKED), **parameters},
         "tool": f"{_program()}, {made.tool}",
         "captured_at": moment(tablet),
     }
@@ -203,7 +240,9 @@ def _similar(tablet: Tablet, evidence: str, made: Made) -> tuple[Similar, ...]:
         return ()
     from field_client import likeness
 
-    return likeness.similar(tablet, evidence, made.looks)
+    similar = likeness.similar(tablet, evidence, made.looks)
+    repeats.note(tablet, evidence, similar)
+    return similar
 
 
 def _name_of(tablet: Tablet, values: Mapping[str, Any]) -> str:

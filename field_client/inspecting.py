@@ -7,7 +7,7 @@ anyway (a missing field, no signature, one officer where two are needed) is said
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -18,13 +18,15 @@ from field_client import derivatives
 from field_client.derivatives import CaptureFiles
 from field_client.moments import CHINA, moment
 from field_client.tablet import Tablet
+from schemas.base import DELETED
+from schemas.certificates import day_of, enforcing
 from schemas.forms import FormGroup, FormItem, checklist_form
 from schemas.kinds.inspection import Inspection
 from schemas.labels import Label
 from schemas.library import contents, library
 from schemas.library.answers import CONFORMS, misfit, photo_due, verdict
 from schemas.library.catalogue import CONDITIONS, Group, Item, applicable
-from sync.core.errors import InvalidField, NotAllowed, NotFound, NotReady, Refused
+from sync.core.errors import InvalidField, NotAllowed, NotFound, NotReady, Refused, Stale
 from sync.core.fold import contested, values_of
 from sync.core.rules import GUARDS, Facts
 from sync.core.signing import content_hash
@@ -42,12 +44,18 @@ class Gap(NamedTuple):
     why: Label
 
 
-def start(tablet: Tablet, institution: str, mode: str = "patrol", officers: Sequence[str] = ()) -> str:
+def start(
+    tablet: Tablet, institution: str, mode: str = "patrol", officers: Sequence[str] = (), record: str | None = None
+) -> str:
     """Begin an inspection of an institution, on the newest published checklist; returns its id.
+
+    record  the id that it gets, where a form named it: begun once however often that is sent
 
     :raises NotFound: there is no such institution
     :raises InvalidField: a mode that does not exist
     """
+    if record is not None and tablet.store.knows(record):
+        return record
     about = tablet.values(institution)
     checklist, edition = _checklist_for(tablet)
     values = {
@@ -63,12 +71,53 @@ def start(tablet: Tablet, institution: str, mode: str = "patrol", officers: Sequ
         "status": "draft",
         **{f"officers/{officer}": True for officer in officers},
     }
-    return tablet.write(KIND, None, {path: value for path, value in values.items() if value is not None}).record
+    return tablet.write(KIND, record, {path: value for path, value in values.items() if value is not None}).record
 
 
-def groups_of(tablet: Tablet, inspection: str) -> tuple[FormGroup, ...]:
-    """The items to ask, by group: those of the inspection's edition that apply to the institution."""
+def drafts_at(tablet: Tablet, institution: str) -> list[str]:
+    """The inspections of an institution that were begun and not handed in, newest first."""
+    found = []
+    for record in tablet.store.mentioning(KIND, institution):
+        values = tablet.values(record)
+        if values.get("institution") == institution and values.get("status") == "draft" and DELETED not in values:
+            found.append((str(values.get("started_at") or ""), record))
+    return [record for _, record in sorted(found, reverse=True)]
+
+
+def choose_officers(tablet: Tablet, inspection: str, officers: Collection[str]) -> None:
+    """Who inspects. For an enforcement inspection nobody is taken whose certificate does not count that day, and nobody
+    twice.
+
+    :raises Refused: says who and why; nothing was written
+    """
     values = tablet.values(inspection)
+    before = officers_of(values)
+    new = sorted(set(officers) - before)
+    if values.get("mode") == "enforcement":
+        _refuse_unfit(tablet, values, set(officers) & before, new)
+    written = {f"officers/{one}": True for one in new} | {f"officers/{one}": False for one in before - set(officers)}
+    if written:
+        tablet.write(KIND, inspection, written)
+
+
+def officers_of(values: Mapping[str, Any]) -> set[str]:
+    """The ids of the officers that an inspection names."""
+    return {path.removeprefix("officers/") for path, there in values.items() if path.startswith("officers/") and there}
+
+
+def _refuse_unfit(tablet: Tablet, values: Mapping[str, Any], kept: set[str], new: Sequence[str]) -> None:
+    day, known = day_of(values.get("started_at")), values_known(tablet, [*kept, *new])
+    for one in new:
+        before, after = (enforcing(named, known, day) for named in (kept, kept | {one}))
+        if len(after.certificates) == len(before.certificates):
+            why = [reason for reason in after.refused if reason not in before.refused]
+            raise Refused(detail=Label("；".join(one.zh for one in why), "; ".join(one.en for one in why)))
+        kept = kept | {one}
+
+
+def groups_of(tablet: Tablet, inspection: str, known: Mapping[str, Any] | None = None) -> tuple[FormGroup, ...]:
+    """The items to ask, by group: those of the inspection's edition that apply to the institution. `known`: its values."""
+    values = tablet.values(inspection) if known is None else known
     groups, items = _edition(tablet, values.get("checklist"))
     return checklist_form(groups, applicable(items, *_traits(tablet, values.get("institution"))), library())
 
@@ -147,17 +196,35 @@ def _from_words(item: FormItem, said: str) -> dict[str, Any]:
 
 
 def gaps(tablet: Tablet, inspection: str) -> list[Gap]:
-    """The items without an answer, and those whose answer asks for a photo that was not taken."""
+    """The items without an answer, those half answered, and those whose answer asks for a photo that was not taken."""
     values = tablet.values(inspection)
-    found = []
-    for group in groups_of(tablet, inspection):
-        for one in group.items:
-            given = values.get(one.path)
-            if not isinstance(given, dict):
-                found.append(Gap(one.item.code, Label("未作答", "no answer")))
-            elif _lacks_photo(tablet, values, one, given):
-                found.append(Gap(one.item.code, Label("缺照片", "no photo")))
-    return found
+    day, pictured = _day(str(values.get("started_at") or moment(tablet))), pictured_items(values)
+    found = [(one, gap(one, values, day, pictured)) for group in groups_of(tablet, inspection, values) for one in group.items]
+    return [Gap(one.item.code, why) for one, why in found if why is not None]
+
+
+def gap(item: FormItem, values: Mapping[str, Any], day: str, pictured: Collection[str]) -> Label | None:
+    """What one item lacks on the day of the inspection, `pictured` being the items with a photo; None where nothing."""
+    given = values.get(item.path)
+    if not isinstance(given, dict):
+        return Label("未作答", "no answer")
+    if misfit(item.asked, given) is not None:
+        return Label("未答完", "half answered")
+    if item.item.code not in pictured and photo_due(item.item, verdict(item.asked, given, today=day)):
+        return Label("缺照片", "no photo")
+    return None
+
+
+def pictured_items(values: Mapping[str, Any]) -> set[str]:
+    """The codes of the items that have evidence."""
+    return {
+        str(one.get("item")) for path, one in values.items() if path.startswith("evidence/") and isinstance(one, dict)
+    }
+
+
+def day_of_visit(values: Mapping[str, Any]) -> str:
+    """The calendar day of an inspection, in China."""
+    return day_of(values.get("started_at"))
 
 
 def photo_due_for(tablet: Tablet, inspection: str, item: FormItem, value: Mapping[str, Any]) -> bool:
@@ -167,12 +234,7 @@ def photo_due_for(tablet: Tablet, inspection: str, item: FormItem, value: Mappin
 
 def _lacks_photo(tablet: Tablet, values: Mapping[str, Any], item: FormItem, value: Mapping[str, Any]) -> bool:
     day = _day(str(values.get("started_at") or moment(tablet)))
-    taken = any(
-        isinstance(one, dict) and one.get("item") == item.item.code
-        for path, one in values.items()
-        if path.startswith("evidence/")
-    )
-    return not taken and photo_due(item.item, verdict(item.asked, value, today=day))
+    return item.item.code not in pictured_items(values) and photo_due(item.item, verdict(item.asked, value, today=day))
 
 
 # --- notes, signatures, submission -----------------------------------------------------------------------------------
@@ -196,35 +258,53 @@ def content_of(tablet: Tablet, inspection: str) -> str:
     return content_hash(Inspection, state.record, values_of(state, Inspection.merge_of))
 
 
+def finish(tablet: Tablet, inspection: str) -> None:
+    """Note that the inspection has ended, once: the time is among what is signed."""
+    if "ended_at" not in tablet.values(inspection):
+        tablet.write(KIND, inspection, {"ended_at": moment(tablet)})
+
+
+def refuse(tablet: Tablet, inspection: str, reason: str, witness: str = "") -> None:
+    """Note that the party does not sign, why, and who saw it. The officers sign that, so it comes before them."""
+    tablet.write(KIND, inspection, {"refusal": reason, **({"witness": witness} if witness else {})})
+
+
 def sign(
     tablet: Tablet,
     inspection: str,
     name: str,
     role: str = "party",
-    image: Path | None = None,
+    image: Path | BinaryIO | None = None,
     officer: str | None = None,
     cosign: Callable[[str], Mapping[str, str]] | None = None,
+    shown: str | None = None,
 ) -> str:
     """Sign what the inspection shows now; the first signature also notes when the inspection ended.
 
     role    "party", "officer" or "witness"
     image   the signature as drawn or photographed
     cosign  makes the signature an officer's own: content hash → the parts that say so
-    Returns the content that was signed. Raises NotReady where a signed field is in conflict, Refused for no such image.
+    shown   the content hash of what the person was shown, where that was another page than this one
+    Returns the content that was signed. Raises NotReady where a signed field is in conflict, Stale where it changed
+    since it was `shown`, Refused for no such image.
     """
-    stored = None
-    if image is not None:
+    if isinstance(image, Path):
         try:
-            with open(image, "rb") as stream:
-                mime = identify(stream.read(HEAD_BYTES))
-                stream.seek(0)
-                stored = cast(CaptureFiles, tablet.files).add(cast(BinaryIO, stream), called(image.name))
+            with open(image, "rb") as file:
+                return sign(tablet, inspection, name, role, file, officer, cosign, shown)
         except OSError as error:
             raise Refused(detail=Label(f"打不开文件 {image}", f"the file {image} cannot be opened")) from error
+    stored, title = None, ""
+    if image is not None:
+        title = called(Path(str(getattr(image, "name", ""))).name)
+        mime = identify(image.read(HEAD_BYTES))
+        image.seek(0)
+        stored = cast(CaptureFiles, tablet.files).add(image, title)
     with tablet.store.writing():  # a wrong PIN leaves nothing behind
-        if "ended_at" not in tablet.values(inspection):
-            tablet.write(KIND, inspection, {"ended_at": moment(tablet)})
+        finish(tablet, inspection)
         content = content_of(tablet, inspection)
+        if shown is not None and shown != content:
+            raise Stale(what=Label("所签内容", "what is signed"))
         value: dict[str, Any] = {"name": name, "content": content, "at": moment(tablet), "as": role}
         if officer:
             value["officer"] = officer
@@ -233,8 +313,8 @@ def sign(
         if stored is not None:
             value |= {"sha256": stored.sha256, "size": stored.size, "mime": mime}
         tablet.write(KIND, inspection, {f"signatures/{tablet.store.clock.new_id()}": value})
-        if stored is not None and image is not None:
-            tablet.attach(inspection, stored.sha256, stored.size, mime, "original", called(image.name))
+        if stored is not None:
+            tablet.attach(inspection, stored.sha256, stored.size, mime, "original", title)
     return content
 
 
@@ -246,21 +326,46 @@ def amended(tablet: Tablet, inspection: str) -> list[str]:
     return [str(one.get("name")) for one in signed if one.get("content") != now]
 
 
+class Obstacle(NamedTuple):
+    """Why an inspection cannot be handed in, and where that is mended: the name of a field, or none."""
+
+    why: Label
+    place: str
+
+
+def obstacles(tablet: Tablet, inspection: str) -> list[Obstacle]:
+    """As `unmet`, one for every field that is missing; empty where the inspection can be handed in."""
+    values = tablet.values(inspection)
+    missing = [
+        Obstacle(Label(f"缺少“{field.label.zh}”", f"{field.label.en} is missing"), name)
+        for name, field in Inspection.fields_by_name().items()
+        if field.required and values.get(name) is None and name != "ended_at"
+    ]
+    places = {"signed": "signatures", "two_officers": "officers"}
+    others = [Obstacle(why, places.get(guard, "")) for guard, why in _unmet(tablet, inspection) if guard != "required"]
+    return [*missing, *others]
+
+
 def unmet(tablet: Tablet, inspection: str) -> list[Label]:
     """Why the inspection cannot be submitted yet; empty where it can."""
+    return [why for _, why in _unmet(tablet, inspection)]
+
+
+def _unmet(tablet: Tablet, inspection: str) -> list[tuple[str, Label]]:
+    """(guard, why) of each; the step itself is the guard "step"."""
     state = tablet.view(inspection)
     statuses = set(state.live.get("status", {}).values())
     workflow = Inspection.workflow
     assert workflow is not None  # the kind has one
     step = workflow.step(next(iter(statuses), workflow.initial), "submitted") if len(statuses) <= 1 else None
     if step is None:
-        return [Label("当前状态不能提交", "it cannot be submitted from its status")]
+        return [("step", Label("当前状态不能提交", "it cannot be submitted from its status"))]
     identity = tablet.identity
     if identity is not None and identity.person.role not in step.roles:
         raise NotAllowed(detail=Label("该角色不能提交检查", "this role does not submit inspections"))
     facts = Facts(missing_blobs=lambda blobs: (), officers=lambda ids: values_known(tablet, ids))
     state.live.setdefault("ended_at", {"now": moment(tablet)})
-    return [why for name in step.requires if (why := GUARDS[name](state, Inspection, facts)) is not None]
+    return [(name, why) for name in step.requires if (why := GUARDS[name](state, Inspection, facts)) is not None]
 
 
 def values_known(tablet: Tablet, ids: Iterable[str]) -> dict[str, dict[str, Any]]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from custody.likeness import Likeness, NotAPrint, Print, Seen, find
 from field_client.moments import moment
 from field_client.platform.database import Database
+from field_client.repeats import settle
 from schemas.kinds.evidence import REPEAT_REASONS, Evidence
 from schemas.labels import Label
 from sync.core.errors import InvalidField, NotFound
@@ -169,7 +170,9 @@ def explain(tablet: Tablet, evidence: str, repeats: str | None, reason: str, not
     if reason == "other" and not note:
         raise InvalidField(field="repeat_note", detail=Label("“其他”应写明原因", '"other" needs the reason in words'))
     given = {"repeats": repeats, "repeat_reason": reason, "repeat_note": note}
-    tablet.write(KIND, evidence, {path: value for path, value in given.items() if value})
+    with tablet.store.writing():
+        tablet.write(KIND, evidence, {path: value for path, value in given.items() if value})
+        settle(tablet, evidence)
 
 
 def _seen(looks: Mapping[str, str]) -> Seen | None:

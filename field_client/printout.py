@@ -6,14 +6,18 @@ what was hashed. The same document gives the same bytes.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from html import escape
+from typing import NamedTuple
 
 import segno
 
 from field_client.anchoring import Printed
-from field_client.showing import lines_of
+from field_client.inspecting import all_groups
+from field_client.showing import Line, lines_of
 from field_client.tablet import Tablet
 from schemas.kinds.inspection import Inspection
+from schemas.labels import Label
 from sync.core.signing import document_of
 
 _PAGE = """<!doctype html>
@@ -51,23 +55,44 @@ td:first-child {{ width: 38mm; color: #333 }}
 """
 
 
-def page(tablet: Tablet, inspection: str, anchor: Printed) -> str:
-    """The document of an inspection as HTML. Raises NotFound."""
-    state = tablet.view(inspection)
-    document = document_of(Inspection, state.record, tablet.values(inspection))
-    printed = {*document["values"], *document["signatures"]}
-    parts, rows, heading = [], list[str](), ""
+class Part(NamedTuple):
+    """Lines of a document under one heading."""
+
+    heading: Label
+    lines: tuple[Line, ...]
+
+
+def parts(tablet: Tablet, inspection: str, only: Collection[str] | None = None) -> list[Part]:
+    """What the document of an inspection says, in its order: what its hash covers, or `only` these paths. Raises NotFound."""
+    if only is None:
+        document = document_of(Inspection, tablet.view(inspection).record, tablet.values(inspection))
+        only = {*document["values"], *document["signatures"]}
+    asked = {one.path: one.item.question for group in all_groups(tablet, inspection) for one in group.items}
+    found: list[Part] = []
+    heading, lines = Label("", ""), list[Line]()
     for line in [*lines_of(tablet, inspection), None]:
         if line is None or not line.path:
-            if rows:
-                parts.append(f"<h2>{escape(heading)}</h2>\n<table>\n" + "\n".join(rows) + "\n</table>")
-            heading, rows = line.label.zh if line is not None else "", []
-        elif line.path in printed:
-            rows.append(f"<tr><td>{escape(line.label.zh)}</td><td>{escape(line.value.zh)}</td></tr>")
+            if lines:
+                found.append(Part(heading, tuple(lines)))
+            heading, lines = line.label if line is not None else heading, []
+        elif line.path in only:
+            question = asked.get(line.path)
+            code = line.label.zh
+            lines.append(line._replace(label=Label(f"{code} {question.zh}", f"{code} {question.en}")) if question else line)
+    return found
+
+
+def page(tablet: Tablet, inspection: str, anchor: Printed) -> str:
+    """The document of an inspection as HTML. Raises NotFound."""
     return _PAGE.format(
         title="检查记录",
-        body="\n".join(parts),
+        body="\n".join(_table(part) for part in parts(tablet, inspection)),
         qr=segno.make(anchor.text, error="m").svg_inline(scale=3),
         spoken=escape(anchor.spoken.replace("-", " ")),
         text=escape(anchor.text),
     )
+
+
+def _table(part: Part) -> str:
+    rows = (f"<tr><td>{escape(line.label.zh)}</td><td>{escape(line.value.zh)}</td></tr>" for line in part.lines)
+    return f"<h2>{escape(part.heading.zh)}</h2>\n<table>\n" + "\n".join(rows) + "\n</table>"

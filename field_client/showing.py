@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from field_client.platform.leases import Left
 from field_client.tablet import Tablet
 from schemas.base import RecordSchema
-from schemas.fields import Ref
+from schemas.fields import Ref, Tags
 from schemas.forms import form_of
 from schemas.labels import Label
 from schemas.words import as_json, label_of, local, same, value_of
@@ -43,8 +43,10 @@ def lines_of(tablet: Tablet, record: str) -> list[Line]:
     def said(path: str) -> Label | None:
         if path in disputed:
             return dispute(schema, state, path, own)
-        named = values[path]
-        if isinstance(schema.field_of(path), Ref) and isinstance(named, str):
+        named, field = values[path], schema.field_of(path)
+        if isinstance(field, Tags) and field.target is not None and named is True:
+            return same(_called(tablet, path.partition("/")[2]))
+        if isinstance(field, Ref) and isinstance(named, str):
             return same(f"{title_of(tablet, named)} {named[-8:]}".strip())
         return value_of(schema, path, named)
 
@@ -54,11 +56,26 @@ def lines_of(tablet: Tablet, record: str) -> list[Line]:
         for field in section.fields:
             for path in _paths(field.name, field.keyed, values):
                 if (shown := said(path)) is not None:
-                    body.append(Line(path, label_of(schema, path), shown))
+                    body.append(Line(path, _heading(schema, path), shown))
         if body:
             lines += [Line("", section.label, same("")), *body]
     unknown = sorted(path for path in values if schema.field_of(path) is None)
     return lines + [Line(path, same(path), same(as_json(values[path]))) for path in unknown]
+
+
+def _heading(schema: type[RecordSchema], path: str) -> Label:
+    """The label of a path; of one among several records, the field's: the record itself is the value."""
+    field = schema.field_of(path)
+    return field.label if isinstance(field, Tags) and field.target is not None else label_of(schema, path)
+
+
+def _called(tablet: Tablet, record: str) -> str:
+    """A record that is one of several named: with what it is told apart by among people, its certificate."""
+    try:
+        certificate = tablet.values(record).get("certificate_number")
+    except NotFound:
+        return record[-8:]
+    return f"{title_of(tablet, record)} {certificate or record[-8:]}".strip()
 
 
 def title_of(tablet: Tablet, record: str) -> str:

@@ -126,10 +126,18 @@ def _answer(value: Mapping[str, Any]) -> Label:
     said = CONFORMS.get(value.get("answer", ""))
     measured = f"{value.get('measured', '')} {value.get('unit', '')}".strip()
     rest = [str(value[part]) for part in ("reason", "remark") if value.get(part)]
-    rest += [as_json(value[part]) for part in ("rows", "officers") if value.get(part)]
+    rest += [_cells(value["rows"])] if value.get("rows") else []
+    rest += ["、".join(map(str, value["officers"]))] if isinstance(value.get("officers"), list) else []
     zh = " ".join(filter(None, (said.zh if said else "", measured, *rest)))
     en = " ".join(filter(None, (said.en if said else "", measured, *rest)))
     return Label(zh, en)
+
+
+def _cells(rows: Any) -> str:
+    """The rows of a table, or what was chosen of several."""
+    if not isinstance(rows, list):
+        return as_json(rows)
+    return "；".join("，".join(map(str, row)) if isinstance(row, list) else str(row) for row in rows)
 
 
 def size(count: int) -> str:

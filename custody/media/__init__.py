@@ -48,6 +48,8 @@ def identify(head: bytes) -> str:
         return "image/webp"
     if head.startswith(b"%PDF-"):
         return PDF
+    if head.startswith(b"\x1a\x45\xdf\xa3") and b"webm" in head[:HEAD_BYTES]:
+        return "video/webm"
     if head[4:8] == b"ftyp":
         return boxes.type_of(head) or UNKNOWN
     return UNKNOWN

@@ -15,7 +15,7 @@ import PIL
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from custody.media import FILMS, PDF, PICTURES
-from custody.pictures.orders import MARKED, MOST_PIXELS, Box, Made, Mark, Order
+from custody.pictures.orders import EDITED, MARKED, MOST_PIXELS, Box, Edit, Made, Mark, Order
 from schemas.labels import Label
 
 Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # Pillow warns above it and raises above twice as many; `_opened` raises at once
@@ -53,7 +53,7 @@ def draw(stream: BinaryIO, order: Order) -> Made:
         from custody.pictures import redact  # only for a person at a desk
 
         return redact.redacted(stream, order.mime, order.redaction)
-    boxes = [*order.sizes.values(), *([order.marked] if order.mark else [])]
+    boxes = [*order.sizes.values(), *([order.marked] if order.mark or order.edit else [])]
     longest = (
         max([LOOK_PX if order.looks else 0, CODE_PX if order.codes else 0, *(max(box) for box in boxes)]) or SMALL_PX
     )
@@ -67,6 +67,8 @@ def draw(stream: BinaryIO, order: Order) -> Made:
     looks = {name: describe(small_enough(picture)) for name, describe in LOOKS.items()} if order.looks else {}
     if order.mark is not None:
         files[MARKED] = _marked(_fitted(picture, order.marked), order.mark)
+    if order.edit is not None:
+        files[EDITED] = _edited(_fitted(picture, order.marked), order.edit)
     return Made(files, *size, pages, looks, f"Pillow {PIL.__version__}", _codes(picture) if order.codes else ())
 
 
@@ -170,6 +172,12 @@ def _marked(picture: Image.Image, mark: Mark) -> bytes:
     from custody.pictures import watermark
 
     return jpeg(watermark.put(picture, mark))
+
+
+def _edited(picture: Image.Image, edit: Edit) -> bytes:
+    from custody.pictures import strokes
+
+    return jpeg(strokes.put(picture, edit))
 
 
 def _codes(picture: Image.Image) -> tuple[str, ...]:

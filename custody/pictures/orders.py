@@ -46,6 +46,34 @@ class Redaction(NamedTuple):
     page: int = 1
 
 
+class Stroke(NamedTuple):
+    """Something drawn on a picture to point at what it shows.
+
+    shape   `line` through all its points, `arrow` from the first to the last, `box` between them
+    colour  one of `COLOURS`
+    points  (x, y) in ten-thousandths of the turned picture's width and height
+    """
+
+    shape: str
+    colour: str
+    points: tuple[tuple[int, int], ...]
+
+
+SHAPES = ("line", "arrow", "box")
+COLOURS = {"red": (214, 40, 40), "yellow": (250, 204, 21), "blue": (29, 99, 220)}
+MOST_STROKES = 60
+MOST_POINTS = 2000
+"""Of one stroke."""
+WHOLE = 10_000
+
+
+class Edit(NamedTuple):
+    """What a person does to a copy: quarter turns clockwise, then strokes. Never to the original."""
+
+    turns: int = 0
+    strokes: tuple[Stroke, ...] = ()
+
+
 class Order(NamedTuple):
     """Pictures to make of one file.
 
@@ -55,6 +83,7 @@ class Order(NamedTuple):
     looks  whether to describe how the picture looks, for finding it again
     codes  whether to read the QR codes in it
     redaction  a copy in which something is destroyed
+    edit   how a copy within the box `marked` is turned and drawn on, delivered as `EDITED`
     """
 
     mime: str
@@ -64,10 +93,12 @@ class Order(NamedTuple):
     looks: bool = False
     codes: bool = False
     redaction: Redaction | None = None
+    edit: Edit | None = None
 
 
 MARKED = "marked"
 REDACTED = "redacted"
+EDITED = "edited"
 
 
 class Made(NamedTuple):

@@ -12,7 +12,7 @@ import sys
 from typing import Any, BinaryIO
 
 from custody.pictures import limits, pipe
-from custody.pictures.orders import Mark, Order, Redaction
+from custody.pictures.orders import Edit, Mark, Order, Redaction, Stroke
 from schemas.labels import Label
 
 
@@ -88,7 +88,8 @@ def main() -> None:
 
 
 def _order(told: dict[str, Any]) -> Order:
-    mark = told["mark"]
+    mark, edit = told["mark"], told["edit"]
+    strokes = tuple(Stroke(shape, colour, tuple((x, y) for x, y in points)) for shape, colour, points in (edit or [0, []])[1])
     return Order(
         told["mime"],
         {name: (box[0], box[1]) for name, box in told["sizes"].items()},
@@ -97,6 +98,7 @@ def _order(told: dict[str, Any]) -> Order:
         told["looks"],
         told["codes"],
         _redaction(told["redaction"]),
+        Edit(edit[0], strokes) if edit else None,
     )
 
 

@@ -23,7 +23,7 @@ from typing import Any, BinaryIO, cast
 import orjson
 
 from custody.pictures import pipe
-from custody.pictures.orders import DRAWN, MARKED, MOST_CHARACTERS, MOST_CODES, REDACTED, Made, Order
+from custody.pictures.orders import DRAWN, EDITED, MARKED, MOST_CHARACTERS, MOST_CODES, REDACTED, Made, Order
 from schemas.labels import Label
 from sync.core.errors import BrokenFile
 
@@ -159,11 +159,12 @@ class _Worker:
             **order._asdict(),
             "mark": tuple(order.mark) if order.mark else None,
             "redaction": tuple(order.redaction) if order.redaction else None,
+            "edit": [order.edit.turns, [list(one) for one in order.edit.strokes]] if order.edit else None,
             "bytes": size,
         }
         pipe.send(orders, b"O", orjson.dumps(told))
         files: dict[str, bytes] = {}
-        wanted = {REDACTED} if order.redaction else {*order.sizes, *([MARKED] if order.mark else [])}
+        wanted = {REDACTED} if order.redaction else {*order.sizes, *([MARKED] if order.mark else []), *([EDITED] if order.edit else [])}
         while True:
             letter, body = pipe.receive(answers)
             self._looked = True

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from field_client import rectifying
 from field_client.commands.inspections import JSON, attach_files
 from field_client.commands.printing import brief, print_record, saved
 from field_client.moments import CHINA
@@ -50,21 +51,17 @@ def add(
     inspection: str | None,
     item: str | None,
 ) -> None:
-    tablet = session.tablet()
-    where = session.institution(institution)
-    values = {
-        "institution": where,
-        "area": tablet.values(where).get("area"),
-        "inspection": session.record("inspection", inspection) if inspection else None,
-        "item": item,
-        "description": description,
-        "grade": grade,
-        "deadline": deadline,
-        "responsible": responsible,
-        "status": "open",
-    }
-    made = tablet.write(KIND, None, {path: value for path, value in values.items() if value is not None})
-    session.terminal.say(saved(made.record))
+    made = rectifying.note(
+        session.tablet(),
+        session.institution(institution),
+        description,
+        grade=grade,
+        deadline=deadline,
+        responsible=responsible,
+        inspection=session.record("inspection", inspection) if inspection else None,
+        item=item,
+    )
+    session.terminal.say(saved(made))
 
 
 @command("list", label=Label("本机上的隐患", "Hazards on this tablet"), example="patrolbook hazard list --overdue")

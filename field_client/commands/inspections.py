@@ -434,8 +434,7 @@ def sign(
     tablet = session.tablet()
     record = session.record(inspecting.KIND, inspection)
     if refused is not None:
-        seen = {"witness": witness} if witness else {}
-        tablet.write(inspecting.KIND, record, {"refusal": refused, **seen})
+        inspecting.refuse(tablet, record, refused, witness or "")
         session.terminal.say(Label("已记录拒签", "The refusal is noted"))
     signer = session.officer(officer) if officer else None
     if name is None and signer is not None:

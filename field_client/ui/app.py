@@ -14,7 +14,23 @@ from flask import Flask, Request, Response, jsonify, redirect, request, url_for
 from werkzeug.exceptions import HTTPException
 
 import screens as shared
-from field_client.ui import couriers, covert, device, here, institutions, lock, photos, setup, sync, today
+from field_client.ui import (
+    camera,
+    couriers,
+    covert,
+    device,
+    hazards,
+    here,
+    inspection,
+    institutions,
+    lock,
+    notes,
+    photos,
+    setup,
+    signing,
+    sync,
+    today,
+)
 from field_client.ui.guard import Guard
 from field_client.ui.here import EXTENSION, Screen
 from field_client.ui.seats import Seats
@@ -39,6 +55,11 @@ SCREENS: tuple[Screen, ...] = (
     setup.screen,
     today.screen,
     institutions.screen,
+    inspection.screen,
+    signing.screen,
+    camera.screen,
+    hazards.screen,
+    notes.screen,
     photos.screen,
     covert.screen,
     sync.screen,

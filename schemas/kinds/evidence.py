@@ -32,6 +32,8 @@ OPERATIONS = {
     "transcode": Label("转换格式", "Converted"),
     "transcript": Label("转写文字", "Transcribed"),
     "enhance": Label("增强处理", "Enhanced"),
+    "rotate": Label("旋转", "Turned"),
+    "annotate": Label("标注", "Marked up"),
 }
 
 _HEX = r"[0-9a-f]{64}"

@@ -25,6 +25,27 @@ CONFORMS: dict[Verdict, Label] = {
     "na": Label("不适用", "Does not apply"),
 }
 
+REASONS: dict[Verdict, tuple[Label, ...]] = {
+    "no": (
+        Label("现场未能出示", "Not produced on the spot"),
+        Label("未张贴、未公示", "Not displayed"),
+        Label("已过期", "Expired"),
+        Label("与登记或备案不一致", "Differs from what is registered"),
+        Label("缺少或数量不足", "Missing or too few"),
+        Label("损坏或失效", "Broken or out of order"),
+        Label("被占用、堵塞或锁闭", "Obstructed or locked"),
+        Label("现场正在发生", "Happening at the time"),
+    ),
+    "na": (
+        Label("没有此设施或业务", "There is no such thing here"),
+        Label("当日未开课", "No classes that day"),
+        Label("不属于该类机构", "Not this sort of institution"),
+        Label("本次未检查该部位", "This part was not inspected"),
+    ),
+    "yes": (),
+}
+"""What people usually find, to choose from instead of typing; the words themselves are kept, and any others may be."""
+
 _NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,6})?\Z")
 _TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]\Z")
 
