@@ -32,10 +32,12 @@ class Seen(NamedTuple):
         return {key: value for key, value in sorted(found.items()) if value not in (None, False)}
 
 
-def every(house: Instance, conn: Connection, rights: Rights, kind: str) -> Iterator[Seen]:
-    """The records of a kind in sight, in the order in which they were made."""
+def every(house: Instance, conn: Connection, rights: Rights, kind: str, area: str = "") -> Iterator[Seen]:
+    """The records of a kind in sight, and in an area if one is given, in the order in which they were made."""
     schema = house.registry[kind]
     for row in house.projections.rows(conn, kind):
+        if area and not (row[schema.area_field or "area"] or "").startswith(area):
+            continue
         if _in_sight(rights, schema, row):
             yield read(house, conn, row["record"])
 

@@ -253,7 +253,22 @@ def joined(known: tuple[Span, ...], new: tuple[Span, ...]) -> tuple[Span, ...]:
     return tuple(found)
 
 
+def log_originals(house: Instance, which: str, by: str) -> None:
+    """From now on openings of all originals are logged (`all`), or of restricted ones only; the act says who wanted so."""
+    with house.database.write() as conn:
+        acts.append(conn, "", acts.SETTING, house.now(), by=by, originals=which)
+        facts.put(conn, facts.ORIGINALS, facts.LOGGED if which == "all" else "")
+
+
 # --- Reading the access log -------------------------------------------------------------------------------------
+
+
+DONE = {
+    acts.OPENED: Label("查阅", "opened"),
+    acts.DENIED: Label("被拒", "denied"),
+    acts.EXPORTED: Label("导出", "exported"),
+}
+"""Acts of access in words."""
 
 
 class Access(NamedTuple):

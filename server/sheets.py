@@ -223,6 +223,13 @@ def write_csv(file: Path, rows: Iterable[Sequence[Any]]) -> int:
     return count
 
 
+def csv_text(rows: Iterable[Sequence[Any]]) -> bytes:
+    """The same in memory, for a table that is short."""
+    out = io.StringIO(newline="")
+    csv.writer(out).writerows([safe(cell) for cell in row] for row in rows)
+    return out.getvalue().encode("utf-8-sig")
+
+
 def write_xlsx(file: Path, rows: Iterable[Sequence[Any]], title: str) -> int:
     """Write rows as a workbook of one sheet, row by row; returns their number. Raises DiskFull."""
     from openpyxl import Workbook

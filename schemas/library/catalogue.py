@@ -19,6 +19,19 @@ AnswerType = Literal["yes_no_na", "number", "date", "time", "choice", "multi", "
 PhotoRule = Literal["required", "on_fail", "none"]
 Severity = Literal["critical", "major", "minor"]
 
+ASKED_AS: Mapping[AnswerType, Label] = {
+    "yes_no_na": Label("是否符合", "conforms or not"),
+    "number": Label("数字", "number"),
+    "date": Label("日期", "date"),
+    "time": Label("时间", "time of day"),
+    "choice": Label("单选", "one of several"),
+    "multi": Label("多选", "several of several"),
+    "table": Label("表格", "table"),
+    "text": Label("文字", "text"),
+    "officers": Label("执法人员", "officers"),
+}
+"""How an item is answered, in a word."""
+
 PROCEDURE = "PROC"
 """In place of a violation: the item is about the officers' own procedure, not about the institution."""
 

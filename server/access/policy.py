@@ -18,7 +18,8 @@ from sync.core.rules import Rights
 
 FIELD = frozenset({"inspector", "officer", "supervisor", "team"})
 COUNTY = frozenset({"staff", "lead"})
-UPPER = frozenset({"city", "province"})
+PROVINCE = frozenset({"province"})
+UPPER = frozenset({"city"}) | PROVINCE
 LEADS = frozenset({"lead"}) | UPPER
 DESK = COUNTY | UPPER
 ADMIN = frozenset({"admin"})
@@ -65,9 +66,10 @@ ACTIONS: Mapping[str, Action] = {
     "people.manage": Action(Label("管理账号", "Manage accounts"), ADMIN, writes=True),
     # Administration
     "templates.read": Action(Label("查看检查清单", "See checklists"), READERS),
-    "templates.write": Action(Label("编辑、发布检查清单", "Edit and publish checklists"), ADMIN | LEADS, writes=True),
+    "templates.write": Action(Label("编辑、发布检查清单", "Edit and publish checklists"), ADMIN | PROVINCE, writes=True),
     "areas.read": Action(Label("查看区划和责任区", "See areas and who is responsible"), READERS),
-    "areas.write": Action(Label("编辑区划和责任区", "Edit areas and who is responsible"), ADMIN | LEADS, writes=True),
+    "areas.write": Action(Label("导入区划名称", "Import names of areas"), ADMIN | PROVINCE, writes=True),
+    "responsible.write": Action(Label("落实包保责任人", "Put in who is responsible"), DESK, writes=True),
     "access.read": Action(Label("查看查阅记录", "Read the access log"), LEADS | ADMIN | OVERSIGHT),
     "settings.read": Action(Label("查看设置", "See settings"), ADMIN | OVERSIGHT),
     "settings.write": Action(Label("更改设置", "Change settings"), ADMIN, writes=True),
@@ -113,6 +115,10 @@ class Sight(NamedTuple):
         """How the ids of the buckets in sight begin; with departments, what they hold has to be looked at further."""
         walls = ("", *sorted(self.within))
         return [f"{wall or 'area'}:{prefix}" for wall in walls for prefix in self.prefixes(wall)]
+
+    def rights(self) -> Rights:
+        """The same for those functions that read with the rights of a person: what may be read, never what may be written."""
+        return Rights(self.role, self.areas, within=dict(self.within))
 
     def covers_bucket(self, bucket: str) -> bool:
         """Whether a bucket is in sight."""

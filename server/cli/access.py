@@ -10,17 +10,12 @@ import click
 from schemas.labels import Label
 from server import acts, openings
 from server.cli.frame import Group, Run, as_json, by, command, main, option
-from server.openings import Access
-from server.storage import facts, people
+from server.openings import DONE, Access
+from server.storage import people
 
 ACCESS = Group("access", about=Label("查阅记录", "The access log"))
 main.add_command(ACCESS)
 
-DONE = {
-    acts.OPENED: Label("查阅", "opened"),
-    acts.DENIED: Label("被拒", "denied"),
-    acts.EXPORTED: Label("导出", "exported"),
-}
 
 
 @command(
@@ -112,10 +107,7 @@ def _told(run: Run, one: Access, names: dict[str, str]) -> dict[str, Any]:
 @click.argument("which", type=click.Choice(["all", "restricted"]))
 @by
 def originals(run: Run, which: str, by: str | None) -> None:
-    person, house = run.person(by), run.house
-    with house.database.write() as conn:
-        acts.append(conn, "", acts.SETTING, house.now(), by=person.id, originals=which)
-        facts.put(conn, facts.ORIGINALS, facts.LOGGED if which == "all" else "")
+    openings.log_originals(run.house, which, run.person(by).id)
     told = {
         "all": Label("今后打开任何原件都要写明目的并登记", "From now on opening any original needs a purpose and is logged"),
         "restricted": Label("今后只登记密封和交办的原件", "From now on only sealed and handed-over originals are logged"),

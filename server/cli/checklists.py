@@ -7,17 +7,15 @@ from typing import Any
 
 import click
 
-from schemas.kinds.checklist import Checklist
 from schemas.labels import Label
-from server import decisions, xlsforms
+from server import decisions, editions, xlsforms
 from server.cli.frame import Group, Run, by, command, main, option
-from server.finding import one
+from server.editions import KIND, Writing
 from server.listing import Listing
 from server.moments import day
 
 CHECKLISTS = Group("checklists", about=Label("检查清单：版次、导入、发布", "Checklists: editions, import, publishing"))
 main.add_command(CHECKLISTS)
-KIND = Checklist.kind
 
 
 @command(
@@ -78,7 +76,7 @@ def import_form(run: Run, file: Path, effective: str | None, edition: str | None
 @option("--effective", metavar="DATE", about=Label("施行日期，默认不变", "Day from which it applies; as it is if left out"))
 @by
 def publish(run: Run, checklist: str, effective: str | None, by: str | None) -> None:
-    _move(run, checklist, {"status": "published"} | ({"effective_from": effective} if effective else {}), by)
+    _move(run, checklist, "published", by, effective)
     run.say(Label("已发布；平板下次同步时收到", "Published; tablets get it with their next round"), "bold green")
 
 
@@ -91,12 +89,10 @@ def publish(run: Run, checklist: str, effective: str | None, by: str | None) -> 
 @click.argument("checklist")
 @by
 def retire(run: Run, checklist: str, by: str | None) -> None:
-    _move(run, checklist, {"status": "retired"}, by)
+    _move(run, checklist, "retired", by)
     run.say(Label("已停用", "Retired"), "bold green")
 
 
-def _move(run: Run, checklist: str, values: dict[str, Any], by: str | None) -> None:
+def _move(run: Run, checklist: str, status: str, by: str | None, effective: str | None = None) -> None:
     person = run.person(by)
-    held = run.rights_of(person)
-    record = one(run.house, held, KIND, checklist).record
-    decisions.write(run.house.desk, KIND, record, values, by=[person.id], rights=held)
+    editions.move(run.house, Writing([person.id], run.rights_of(person)), checklist, status, effective or "")

@@ -9,7 +9,22 @@ from __future__ import annotations
 from flask import Blueprint, Flask
 
 import screens
-from server.console import account, devices, door, exports, files, home, map, merge, records, search
+from server.console import (
+    access,
+    account,
+    checklists,
+    devices,
+    door,
+    exports,
+    files,
+    home,
+    map,
+    merge,
+    places,
+    records,
+    search,
+    settings,
+)
 from server.console.frame import PREFIX, language
 from server.console.showing import furnish
 from server.instance import Instance
@@ -25,6 +40,10 @@ DESKS = (
     search.desk,
     map.desk,
     merge.desk,
+    checklists.desk,
+    places.desk,
+    access.desk,
+    settings.desk,
 )
 """Every desk; a new one is added here and in `navigation.py`."""
 

@@ -53,6 +53,15 @@ GROUPS: Sequence[Group] = (
         Label("平板与人员", "Tablets and people"),
         (Entry(Label("平板", "Tablets"), "tablet", "console.devices.listing", "devices.read"),),
     ),
+    Group(
+        Label("管理", "Administration"),
+        (
+            Entry(Label("检查清单", "Checklists"), "checklist", "console.checklists.listing", "templates.read"),
+            Entry(Label("区划与责任", "Places"), "map", "console.places.listing", "areas.read"),
+            Entry(Label("查阅记录", "Access log"), "eye", "console.access.listing", "access.read"),
+            Entry(Label("设置与备份", "Settings"), "settings", "console.settings.show", "settings.read"),
+        ),
+    ),
 )
 
 

@@ -32,7 +32,9 @@ def chromium() -> Iterator[Browser]:
     """The browser, started once for all tests of a process."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--lang=zh-CN", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+            executable_path=CHROMIUM,
+            env={**os.environ, "LANGUAGE": "zh_CN"},  # dates and files are chosen in the browser's own words
+            args=["--no-sandbox", "--lang=zh-CN", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
         )
         yield browser
         browser.close()
