@@ -8,10 +8,15 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
+from demo import divisions as hunan
+from server import acts, decisions, openings
+from server.sequencer import EVERYWHERE
 from tests.browser.conftest import DESK, WIDE, Opener, faults, overflow, shot
 from tests.server.test_xlsforms import workbook
 from tests.support.console import PASSWORD, account
 from tests.support.server import TestServer, running_server
+
+HUNAN = Path(hunan.__file__).with_name("hunan_divisions.csv")
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +71,29 @@ def test_an_edition_from_a_spreadsheet_to_the_tablets(open_page: Opener, server:
     page.wait_for_selector("text=平板下次同步时收到")
     right(page, "checklist-published")
     assert page.query_selector("a[aria-label='修改 fire-01']") is None
+
+
+def test_places_people_access_and_settings(open_page: Opener, server: TestServer) -> None:
+    page = open_page(DESK)
+    enter(page, server, "admin", "")
+    page.goto(f"{server.url}/console/places")
+    page.click("[data-open=import]")
+    page.set_input_files("#file", HUNAN)
+    page.click("#import button.primary")
+    page.wait_for_selector("text=写入 137 个区划")
+    right(page, "places")
+    for number in range(6):
+        values = {"name": f"第{number + 1}口才培训学校", "area": f"43010300100{number + 1}", "status": "operating"}
+        values |= {"responsible/county": {"name": "周副局长", "post": "副局长"}} if number % 2 else {}
+        decisions.write(server.instance.desk, "institution", None, values, by=["p"], rights=EVERYWHERE)
+    page.goto(f"{server.url}/console/places/responsible?area=430103&all=1")
+    right(page, "responsible")
+    house = server.instance
+    with house.database.write() as conn:
+        acts.append(conn, "", acts.OPENED, house.now(), by="p-1", device="T-14", record="r-1", blob="ab" * 32, purpose="核对现场", part=openings.ORIGINAL)
+    page.goto(f"{server.url}/console/access")
+    right(page, "access")
+    page.goto(f"{server.url}/console/settings")
+    page.click("text=立即备份")
+    page.wait_for_selector("text=已完成")
+    right(page, "settings")
