@@ -137,12 +137,13 @@ def _guarded(kind: str, bucket: str) -> bool:
 
 def enter(
     house: Instance, device: Device, found: Found, *, part: str = ORIGINAL, span: Span | None = None, purpose: str = "",
-    alone: bool = False,
+    alone: bool = False, wall: str | None = None,
 ) -> int | None:
     """Log that a device opens a file, before it is given a byte of it; the leaf of the opening, None where none is needed.
 
     part: `ORIGINAL` or the width of a smaller picture; span: the bytes asked for, None for the whole;
     alone: never part of a viewing that is under way (at a desk, which several people use)
+    wall: the compartment in whose log it is said, where it is not the device's own
 
     :raises InvalidField: an original is opened without saying what for
     :raises NotLogged: the act could not be written; nothing may be given out
@@ -168,7 +169,7 @@ def enter(
     }
 
     def note(conn: Connection) -> int:
-        where = compartment_of(conn, device)
+        where = compartment_of(conn, device) if wall is None else wall
         return _entered(
             conn, where, acts.OPENED, device, found.blob.sha256, part, purpose, spans, now, said, joining=not alone
         )

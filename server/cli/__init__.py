@@ -4,6 +4,7 @@ import server.cli.access
 import server.cli.accounts
 import server.cli.care
 import server.cli.checklists
+import server.cli.clips
 import server.cli.desk
 import server.cli.divisions
 import server.cli.evidence

@@ -6,6 +6,7 @@ import hashlib
 import os
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import replace as changed
 from datetime import datetime, timedelta
@@ -115,6 +116,12 @@ class World:
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
+    with world_in(tmp_path) as made:
+        yield made
+
+
+@contextmanager
+def world_in(tmp_path: Path) -> Iterator[World]:
     keys = {area: sealing.new_identity() for area in ("43", COUNTY, OTHER)}
     with running_server(tmp_path / "server") as server:
         house = server.instance
