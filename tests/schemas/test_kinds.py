@@ -172,7 +172,7 @@ def test_a_scoped_kind_has_its_area(kind: type[RecordSchema]) -> None:
 def test_the_newest_value_wins_on_a_short_list_of_cosmetic_fields_only() -> None:
     assert {f"{kind.kind}.{name}" for kind, name, field in FIELDS if field.merge == "latest"} == {
         *("institution.phone", "institution.verified_at", "institution.captions"),
-        *("inspection.person_phone", "inspection.captions"),
+        *("inspection.person_phone", "inspection.captions", "grid.phone"),
         *("patrol_note.captions", "hazard.captions", "evidence.caption"),
     }
 
