@@ -11,10 +11,21 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import capture, duplicates, growth, guessing, photos, profiles, sync_rounds, table
+from benchmarks import (
+    capture,
+    duplicates,
+    growth,
+    guessing,
+    photos,
+    profiles,
+    sealing,
+    sync_rounds,
+    table,
+    verification,
+)
 from benchmarks.table import Verdict
 
-NAMES = ("push", "pull", "snapshot", "growth", "hashing", "capture", "duplicates", "guessing")
+NAMES = ("push", "pull", "snapshot", "growth", "hashing", "capture", "duplicates", "guessing", "sealing", "verification")
 ASKED_FOR = ("photos",)
 """Fetches packages, so it runs only where it is named."""
 PLACE = Path(".bench")
@@ -47,6 +58,10 @@ def main() -> None:
                     verdicts.extend(capture.hashing(wanted.turns))
                 case "capture":
                     verdicts.extend(capture.photo(folder, max(wanted.turns, 9)))
+                case "sealing":
+                    verdicts.extend(sealing.throughput(folder, wanted.turns))
+                case "verification":
+                    verdicts.extend(verification.verification(folder, wanted.turns))
                 case "guessing":
                     guessing.guessing(max(wanted.turns, 9))
                 case "photos":
