@@ -18,6 +18,7 @@ from benchmarks import (
     guessing,
     photos,
     profiles,
+    screens,
     sealing,
     sync_rounds,
     table,
@@ -25,7 +26,7 @@ from benchmarks import (
 )
 from benchmarks.table import Verdict
 
-NAMES = ("push", "pull", "snapshot", "growth", "hashing", "capture", "duplicates", "guessing", "sealing", "verification")
+NAMES = ("push", "pull", "snapshot", "growth", "hashing", "capture", "duplicates", "guessing", "sealing", "verification", "screens")
 ASKED_FOR = ("photos",)
 """Fetches packages, so it runs only where it is named."""
 PLACE = Path(".bench")
@@ -68,6 +69,8 @@ def main() -> None:
                     photos.photos()
                 case "duplicates":
                     verdicts.extend(duplicates.duplicates(folder, wanted.turns))
+                case "screens":
+                    verdicts.extend(screens.screens(folder, wanted.turns))
             shutil.rmtree(folder)
     if verdicts:
         print(table.aims(verdicts))

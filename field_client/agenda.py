@@ -24,7 +24,7 @@ from schemas.kinds.patrol_note import PatrolNote
 from schemas.labels import Label
 from schemas.words import label_of, value_of
 from sync.core.errors import NotFound
-from sync.core.fold import State, values_of
+from sync.core.fold import State, deleted, values_of
 
 SOON = timedelta(days=7)
 MOST_NEWS = 500
@@ -55,7 +55,6 @@ class Danger(NamedTuple):
     record: str
     description: str
     institution: str
-    where: str
     deadline: str
     days: int | None
     major: bool
@@ -118,15 +117,12 @@ class Visits(NamedTuple):
 def visits(tablet: Tablet) -> Visits:
     """Inspections that wait for somebody here, newest first."""
     back, begun = [], []
-    for record in tablet.store.mentioning(Inspection.kind, '"returned"'):
-        state = tablet.view(record)
-        values = values_of(state, Inspection.merge_of)
-        if values.get("status") == "returned" and not _gone(values):
+    waiting = {*tablet.store.mentioning(Inspection.kind, '"returned"'), *tablet.store.mentioning(Inspection.kind, '"draft"')}
+    for state in tablet.store.views(sorted(waiting)):
+        values, record = values_of(state, Inspection.merge_of), state.record
+        if values.get("status") == "returned" and not deleted(state):
             back.append(Returned(record, str(values.get("name") or ""), _reasons(values)))
-    for record in tablet.store.mentioning(Inspection.kind, '"draft"'):
-        state = tablet.view(record)
-        values = values_of(state, Inspection.merge_of)
-        if values.get("status") == "draft" and not _gone(values):
+        if values.get("status") == "draft" and not deleted(state):
             answered, photos = (sum(path.startswith(one) for path in values) for one in ("answers/", "evidence/"))
             begun.append(Draft(record, str(values.get("name") or ""), str(values.get("started_at") or ""), answered, photos))
     return Visits(
@@ -155,9 +151,9 @@ def _field(path: str) -> Label | None:
 def dangers(tablet: Tablet, today: date) -> list[Danger]:
     """Hazards that are open, overdue first, then by deadline; those without one last."""
     found = []
-    for record in tablet.store.mentioning(Hazard.kind, '"open"'):
-        values = values_of(tablet.view(record), Hazard.merge_of)
-        if values.get("status", "open") != "open" or _gone(values):
+    for state in tablet.store.views(tablet.store.mentioning(Hazard.kind, '"open"')):
+        values, record = values_of(state, Hazard.merge_of), state.record
+        if values.get("status", "open") != "open" or deleted(state):
             continue
         deadline = str(values.get("deadline") or "")
         institution = str(values.get("institution") or "")
@@ -166,7 +162,6 @@ def dangers(tablet: Tablet, today: date) -> list[Danger]:
                 record,
                 str(values.get("description") or ""),
                 institution,
-                title_of(tablet, institution),
                 deadline,
                 (date.fromisoformat(deadline) - today).days if deadline else None,
                 values.get("grade") == "major",
@@ -193,17 +188,11 @@ def sightings(tablet: Tablet) -> list[Sighting]:
     """Patrol notes that nobody dealt with, the most urgent first."""
     weight = {"blow_up": 0, "smouldering": 1}
     found = []
-    for record in tablet.store.mentioning(PatrolNote.kind, '"noted"'):
-        values = values_of(tablet.view(record), PatrolNote.merge_of)
-        if values.get("status", "noted") == "noted" and not _gone(values):
+    for state in tablet.store.views(tablet.store.mentioning(PatrolNote.kind, '"noted"')):
+        values, record = values_of(state, PatrolNote.merge_of), state.record
+        if values.get("status", "noted") == "noted" and not deleted(state):
             found.append(Sighting(record, *(str(values.get(name) or "") for name in ("spot", "seen", "seen_at", "urgency"))))
     return sorted(found, key=lambda one: (weight.get(one.urgency, 2), one.seen_at))
-
-
-def _gone(values: dict[str, Any]) -> bool:
-    from schemas.base import DELETED
-
-    return DELETED in values
 
 
 # ---- what is new -------------------------------------------------------------------------------------------

@@ -17,8 +17,10 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
+
+import orjson
 
 from field_client.store import Store
 from schemas.base import RecordSchema
@@ -156,6 +158,12 @@ class Search:
         )
         return [Found(*row) for row in rows]
 
+    def names(self, records: Collection[str]) -> dict[str, str]:
+        """record → name of those that are in the index."""
+        told = orjson.dumps(list(records)).decode()
+        sql = "SELECT e.record, e.name FROM json_each(?) j JOIN search_entries e ON e.record = j.value"
+        return dict(self._database.rows(sql, (told,)))
+
     def count(self) -> int:
         """How many institutions are in the index."""
         return int(self._database.value("SELECT count(*) FROM search_entries"))
@@ -166,8 +174,9 @@ class Search:
         for reach_m in REACHES_M:
             reach = round(reach_m / METRES_E7)
             rows = self._database.rows(
-                "SELECT record, name, area, address, lat, lon FROM search_entries WHERE lat BETWEEN ? AND ?",
-                (lat - reach, lat + reach),
+                "SELECT record, name, area, address, lat, lon FROM search_entries"
+                " WHERE lat BETWEEN ? AND ? AND lon BETWEEN ? AND ?",
+                (lat - reach, lat + reach, lon - 2 * reach, lon + 2 * reach),
             )
             found = sorted(
                 ((Found(*row[:4]), distance_m(lat, lon, row[4], row[5])) for row in rows), key=lambda one: one[1]

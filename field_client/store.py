@@ -123,6 +123,16 @@ class Store:
             raise NotFound(what=record)
         return overlay(state, pending, root, pending[0].kind if pending else "")
 
+    def views(self, records: Sequence[str]) -> Iterator[State]:
+        """Several records as they are shown, those that are here, in the order given; quicker than one by one."""
+        special = {*self.special()}
+        for start in range(0, len(records), AT_ONCE):
+            some = records[start : start + AT_ONCE]
+            plain = self.pulled.states([id for id in some if id not in special])
+            for id in some:
+                with contextlib.suppress(NotFound):
+                    yield plain[id] if id in plain else self.view(id)
+
     def browse(self, kind: str) -> Iterator[State]:
         """Every record of a kind as it is shown, deleted ones too, oldest id first."""
         ids = self.ids(kind)

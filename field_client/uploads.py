@@ -129,6 +129,10 @@ class Uploads:
         sql = "SELECT sha256, size, priority FROM blobs WHERE held = 0 AND priority <= ? ORDER BY priority, rowid"
         return [Waiting(*row) for row in self.database.rows(sql, (goal,))]
 
+    def waiting_count(self) -> int:
+        """How many the server does not hold yet."""
+        return int(self.database.value("SELECT count(*) FROM blobs WHERE held = 0"))
+
     def offer(self, sha256: str) -> BlobOffer:
         """What to tell the server about a blob; raises NotFound."""
         sql = "SELECT sha256, size, mime, part_size, role, name FROM blobs WHERE sha256 = ?"

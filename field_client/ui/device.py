@@ -31,9 +31,9 @@ SORTS = {
 
 @screen.get("/tablet")
 def about(problem: Problem | None = None) -> str:
+    """Everything but what is in the store, which takes a moment to count and comes as a piece of its own."""
     tablet, seat = here.tablet(), here.seat()
-    found = retention.lines(tablet)
-    disk = shutil.disk_usage(seat.home)
+    free = shutil.disk_usage(seat.home).free
     left = here.held().vault.leases.left()
     return here.page(
         "device/about.html",
@@ -41,14 +41,24 @@ def about(problem: Problem | None = None) -> str:
         log=fingerprint(tablet.identity.log.key) if tablet.identity else "",
         own_key=fingerprint(tablet.public_key),
         device_lease=lasting(left) if left is not None else None,
+        free=free,
+        little=free < LITTLE_BYTES,
+        offset=tablet.store.time()[1],
+        problem=problem,
+    )
+
+
+@screen.get("/tablet/space")
+def space() -> str:
+    """What takes room, and what of it may go."""
+    tablet = here.tablet()
+    found = retention.lines(tablet)
+    return here.page(
+        "device/space.html" if "piece" in request.args else "device/space_page.html",
         kinds=[(schema.label if (schema := tablet.registry.get(kind)) else Label(kind, kind), count) for kind, count in tablet.kinds().items()],
         sizes=[(SORTS[what], count, bytes) for what, count, bytes in retention.sizes(found) if count],
         may_go=sum(line.blob.size for line in found if line.may),
         database=(tablet.home / DATABASE).stat().st_size,
-        free=disk.free,
-        little=disk.free < LITTLE_BYTES,
-        offset=tablet.store.time()[1],
-        problem=problem,
     )
 
 

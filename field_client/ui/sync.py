@@ -164,7 +164,7 @@ def state() -> Response:
         raise Locked()
     tablet = held.tablet.another()
     try:
-        waiting = tablet.queued() + len(tablet.store.uploads.waiting(99))
+        waiting = tablet.queued() + tablet.store.uploads.waiting_count()
     finally:
         tablet.close()
     response = jsonify(told(seat, waiting))

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from flask import Response
 
 from field_client import agenda, covert, shifts
+from field_client.search import Search
 from field_client.ui import here
 from field_client.ui.here import Nav, Screen
 from schemas.labels import Label
@@ -29,15 +30,18 @@ def today() -> Response | str:
     day = agenda.today_of(tablet)
     visits = agenda.visits(tablet)
     dangers = agenda.dangers(tablet, day)
+    late = [one for one in dangers if one.late]
+    soon = [one for one in dangers if not one.late and one.days is not None and one.days <= agenda.SOON.days]
     return here.page(
         "today/today.html",
         identity=identity,
         day=day,
         returned=visits.returned,
         drafts=visits.drafts,
-        late=[one for one in dangers if one.late],
-        soon=[one for one in dangers if not one.late and one.days is not None and one.days <= agenda.SOON.days],
-        later=sum(not one.late and (one.days is None or one.days > agenda.SOON.days) for one in dangers),
+        late=late,
+        soon=soon,
+        later=len(dangers) - len(late) - len(soon),
+        names=Search(tablet.store).names({one.institution for one in (*late, *soon)}),
         orders=agenda.orders(tablet, day),
         sightings=agenda.sightings(tablet),
         news=agenda.News(tablet).since(agenda.yesterday_ms(day)),

@@ -12,10 +12,19 @@ from urllib.parse import urlencode
 import pytest
 import segno
 
+from field_client import agenda
+from field_client.capture import capture
+from field_client.platform.desktop import desktop
+from field_client.tablet import Tablet
 from field_client.ui import preferences
 from field_client.ui.setup import read_code
-from sync.core.errors import Refused
+from server import revocations
+from sync.core.errors import DiskFull, NotCanonical, Refused
 from sync.core.note import fingerprint
+from tests.support.clocks import HandClock
+from tests.support.patrols import enrolled as tablets_enrolled
+from tests.support.patrols import round_of
+from tests.support.pictures import jpeg
 from tests.support.screens import PIN, Screen, field, shown
 from tests.support.server import TestServer, running_server
 
@@ -396,3 +405,128 @@ def test_every_screen_stands_in_english_too(ui: Screen, server: TestServer) -> N
         page = answer.text.replace("中文", "")
         assert answer.status_code == 200
         assert not re.search("[\u4e00-\u9fff]", page), (path, re.search(".{20}[\u4e00-\u9fff]+", page))
+
+
+def other(server: TestServer, home: Path) -> Tablet:
+    """A colleague's tablet in the same area."""
+    return tablets_enrolled(server, home, areas=(AREA,))
+
+
+def test_a_conflict_always_shows_what_was_written_here(enrolled: Screen, server: TestServer, tmp_path: Path) -> None:
+    site(enrolled, "两人都改的点位")
+    settled(enrolled)
+    colleague = other(server, tmp_path / "colleague")
+    round_of(colleague)
+    record = next(one for one in colleague.records("institution") if colleague.values(one)["name"] == "两人都改的点位")
+    enrolled.post("/sync/choose", paused="1")
+    colleague.write("patrol_note", None, {"area": AREA, "spot": "x", "seen": "y", "seen_at": "2026-11-22T04:30:45.118Z"})
+    assert enrolled.seats is not None
+    mine = enrolled.seats.current.tablet()
+    hazard = {"institution": record, "area": AREA, "description": "通道", "grade": "general", "status": "open"}
+    danger = mine.write("hazard", None, hazard).record
+    mine.sync()
+    round_of(colleague)
+    mine.write("hazard", danger, {"measures": "我写的措施"})
+    colleague.write("hazard", danger, {"measures": "同事的措施"})
+    round_of(colleague)
+    mine.sync()
+    mine.close()
+    page = enrolled.get("/sync").text
+    assert "我写的措施" in page and "同事的措施" in page
+    assert re.search(r'class="mine"[^§]{0,300}我写的措施', page) and "等待县里处理" in enrolled.get("/").text
+    colleague.close()
+
+
+def test_a_file_that_a_person_wants_first_goes_first_also_on_a_dear_line(enrolled: Screen) -> None:
+    settled(enrolled)
+    enrolled.post("/sync/choose", paused="1")
+    enrolled.post("/sync/choose", metered="1")
+    site(enrolled, "有照片的点位")
+    assert enrolled.seats is not None
+    tablet = enrolled.seats.current.tablet()
+    record = next(one for one in tablet.records("institution") if tablet.values(one)["name"] == "有照片的点位")
+    first, second = (capture(tablet, record, io.BytesIO(jpeg(64 + n, 48)), name=f"IMG_{n}.jpg") for n in (1, 2))
+    assert "IMG_2.jpg" in enrolled.get("/sync").text
+    assert "1 个文件排到最前" in enrolled.post("/sync/first", sha256=second.sha256).text
+    waiting = [one.sha256 for one in tablet.store.uploads.waiting(1)]
+    assert waiting[0] == second.sha256 and first.sha256 not in waiting
+    tablet.close()
+
+
+def test_what_the_server_could_not_read_is_shown_with_the_reason_and_sent_again_by_a_button(enrolled: Screen) -> None:
+    settled(enrolled)
+    enrolled.post("/sync/choose", paused="1")
+    site(enrolled, "读不了的点位")
+    assert enrolled.seats is not None
+    tablet = enrolled.seats.current.tablet()
+    (own,) = [one for record in tablet.records("institution") for one in tablet.history(record) if one.status == "queued"]
+    tablet.store.bury(own.change.id, NotCanonical(detail="test"))
+    page = enrolled.get("/sync").text
+    assert "不是规范 JSON" in page and "读不了的点位" in page and "重新发送 1 条" in page
+    assert "1 条变更将重新发送" in enrolled.post("/sync/revive").text and tablet.queued() >= 1
+    tablet.close()
+
+
+def test_a_revoked_tablet_shows_one_page_hands_in_and_ends_with_no_key(enrolled: Screen, server: TestServer) -> None:
+    settled(enrolled)
+    enrolled.post("/sync/choose", paused="1")
+    site(enrolled, "停用前的点位")
+    assert enrolled.seats is not None
+    seat = enrolled.seats.current
+    tablet = seat.tablet()
+    assert tablet.identity is not None
+    revocations.revoke(server.instance, tablet.identity.device, "丢失")
+    tablet.close()
+    enrolled.post("/sync/now")
+    end = time.monotonic() + 30
+    while "密钥已清除" not in (page := enrolled.get("/").text):
+        assert time.monotonic() < end, page
+        time.sleep(0.2)
+    assert "停用前的点位" not in page and not seat.exists
+    for path in ("/", "/institutions", "/tablet"):
+        assert "密钥已清除" in enrolled.get(path).text
+
+
+# ---- bad days ----------------------------------------------------------------------------------------------
+
+
+def test_a_full_disk_is_said_with_the_next_step_and_nothing_half_is_there(enrolled: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Tablet, *_: object, **__: object) -> None:
+        raise DiskFull(where="/home")
+
+    record = enrolled.value("/institutions/new", "record")
+    with monkeypatch.context() as patched:
+        patched.setattr(Tablet, "write", full)
+        answer = enrolled.post("/institutions", record=record, name="磁盘满时的点位", area=AREA)
+    assert answer.status_code == 507 and "空间" in answer.text
+    assert "磁盘满时的点位" not in enrolled.get("/institutions").text
+
+
+def test_a_clock_that_is_set_while_it_is_open_keeps_nobody_out_and_is_told(tmp_path: Path, server: TestServer) -> None:
+    clock = HandClock(wall_ms=int(time.time() * 1000))
+    with shown(tmp_path / "home", desktop()._replace(clock=clock)) as ui:
+        ui.open().enrol(server.url, server.code(server.person("officer", "430182001")))
+        settled(ui)
+        ui.post("/shift", act="open")
+        clock.set(-600)
+        clock.go(5)
+        record = ui.value("/institutions/new", "record")
+        assert ui.post("/institutions", record=record, name="钟拨慢的点位", area="430182001").url.endswith(record)
+        assert "时钟被调" in ui.get("/").text
+        clock.go(16 * 60)
+        assert "data-pad" in ui.get("/").text, "idle time is counted by the device and not by the clock"
+
+
+def test_a_mistake_of_ours_is_a_number_and_no_traceback(enrolled: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agenda, "visits", lambda tablet: 1 / 0)
+    answer = enrolled.get("/")
+    assert answer.status_code == 500 and "Traceback" not in answer.text and re.search("[0-9a-f]{8}", answer.text)
+
+
+def test_two_tabs_on_one_record_each_keep_what_they_wrote(enrolled: Screen) -> None:
+    site(enrolled, "两个标签页")
+    card = re.search(r'href="(/institutions/[0-9a-f-]{36})"', enrolled.get("/institutions?q=两个标签页").text)[1]  # type: ignore[index]
+    one, two = enrolled.value(card, "note"), enrolled.value(card, "note")
+    enrolled.post(f"{card}/note", note=one, text="第一页写的")
+    page = enrolled.post(f"{card}/note", note=two, text="第二页写的").text
+    assert "第一页写的" in page and "第二页写的" in page

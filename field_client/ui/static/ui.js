@@ -1,6 +1,7 @@
 // What makes the tablet's pages quicker; every page works without it.
 //   [data-pad]         the PIN pad: digits, erase, the pause after wrong PINs
 //   [data-watch=url]   looks how far the background is: [data-bar], [data-phase], [data-chip]; data-after: goes there when done
+//   [data-fill=url]    is filled with a piece of a page that takes a moment
 //   form[data-live]    shows results while somebody types
 //   [data-send]        a chosen file is sent at once
 //   [data-near], [data-locate]   asks the device where it is
@@ -32,6 +33,8 @@ for (const clock of by("[data-clock]")) {
 
 for (const input of by("input[data-send]")) input.addEventListener("change", () => { if (input.files.length) input.form.requestSubmit(); });
 for (const link of by("[data-back]")) { link.hidden = history.length < 2; link.addEventListener("click", (event) => { event.preventDefault(); history.back(); }); }
+
+for (const place of by("[data-fill]")) fetch(place.dataset.fill, { headers: { Accept: "text/html" } }).then(async (answer) => { if (answer.ok && !answer.redirected) place.innerHTML = await answer.text(); });
 
 // --- how far the background is: often while it works, seldom while it rests, not at all while nobody looks ---
 const watchers = by("[data-watch]");
