@@ -54,7 +54,8 @@ def test_an_inspection_that_was_sent_back_says_why_and_about_which_field(server:
     tablet = enrolled(server, tmp_path / "a")
     record = tablet.write("inspection", None, {"name": "学雅口才", "area": AREA, "status": "draft", "institution": "i-1",
                                                "mode": "patrol", "answers/FIR-05": {"answer": "no"}, "findings": "通道堆放桌椅",
-                                               "started_at": "2026-11-25T01:00:00.000Z", "ended_at": "2026-11-25T02:00:00.000Z"}).record  # fmt: skip
+                                               "started_at": "2026-11-25T01:00:00.000Z", "ended_at": "2026-11-25T02:00:00.000Z",
+                                               "signatures/s-1": {"name": "罗雨", "content": "0" * 64, "at": "2026-11-25T02:00:00.000Z", "as": "party"}}).record  # fmt: skip
     round_of(tablet)
     desk = server.instance.desk
     reason = {"text": "请补拍通道", "at": "2026-11-25T09:00:00.000Z", "item": "answers/FIR-05"}
