@@ -27,7 +27,7 @@ from benchmarks.meter import expect
 from benchmarks.table import Aim, Verdict
 from custody.likeness import Print, Seen, find, look
 from custody.likeness.marks import POWERS
-from custody.likeness.prints import KEPT, KEY_BITS
+from custody.likeness.prints import GIST_BIT, KEPT, KEY_BITS
 from server.storage import migrations, tables_photos
 from server.storage.database import Bulk, Database
 from server.storage.photos import IndexShelf, PhotoIndex
@@ -130,7 +130,7 @@ def _invent(
             _write_prints(conn, rows)
         own = (signs & np.uint64((1 << KEY_BITS) - 1)).astype(np.int64)
         bands = np.unpackbits(np.frombuffer(gists, np.uint8)).reshape(count, 24, 10).astype(np.int64)
-        gist_keys = (bands << np.arange(24)[:, None]).sum(1) | (np.arange(10) << 24) | (1 << 40)
+        gist_keys = (bands << np.arange(24)[:, None]).sum(1) | (np.arange(10) << 24) | (1 << GIST_BIT)
         whole = np.concatenate([own, gist_keys], axis=1)
         there = np.arange(start + 1, start + count + 1)
         for number in planted.keys() & set(there.tolist()):
@@ -155,7 +155,7 @@ def _filled(folder: Path, size: int, keys: np.ndarray, numbers: np.ndarray, more
     for number in range(INSERTED):
         index.put([(2 * SIZES[-1] + number, more[number % len(more)])])
     inserted = (time.perf_counter() - begun) / INSERTED
-    some = np.sort(keys[chosen & (keys < 1 << 40)][: 64 * 20_000])
+    some = np.sort(keys[chosen & (keys < 1 << GIST_BIT)][: 64 * 20_000])
     _, counts = np.unique(some, return_counts=True)
     meet = float((counts * (counts - 1) / 2).sum() / (len(some) * (len(some) - 1) / 2))
     print(f"{size:>12,}{filled:>9.1f}{size / filled:>11,.0f}{bytes_each / 1e6:>8.0f}{bytes_each / size:>9.0f}"

@@ -82,14 +82,15 @@ class Shelf:
                 for statement in _SCHEMA.strip("\n;").split(";\n"):
                     database.run(statement)
 
-    def under(self, keys: Collection[int]) -> list[tuple[int, str]]:
-        asked, found = sorted(keys), []
+    def under(self, keys: Collection[int]) -> tuple[list[int], list[str]]:
+        asked: list[int] = sorted(keys)
+        found: list[tuple[int, str]] = []
         for start in range(0, len(asked), MANY):
             some = asked[start : start + MANY]
             marks = ",".join("?" * len(some))
             sql = f"SELECT k.key, p.record FROM likeness_keys k JOIN likeness_prints p ON p.n = k.n WHERE k.key IN ({marks})"
             found += self._database.rows(sql, some)
-        return found
+        return [key for key, _ in found], [record for _, record in found]
 
     def prints(self, photos: Collection[str]) -> Mapping[str, Print]:
         held = {}

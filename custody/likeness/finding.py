@@ -9,7 +9,7 @@ compared in full are the few photos with the most keys in common.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 from typing import Protocol, TypeVar
 
@@ -17,7 +17,17 @@ import numpy as np
 
 from custody.likeness.compare import Likeness, compare
 from custody.likeness.marks import TURNS, turned
-from custody.likeness.prints import GIST_NEAR, LOOKED_AT, Print, Seen, gist_distance, gist_keys_near, mark_keys_near
+from custody.likeness.prints import (
+    GIST_BIT,
+    GIST_NEAR,
+    LOOKED_AT,
+    Keys,
+    Print,
+    Seen,
+    gist_distance,
+    gist_keys_near,
+    mark_keys_near,
+)
 
 Photo = TypeVar("Photo", int, str)
 
@@ -28,14 +38,13 @@ MOST_CANDIDATES = 48
 _FLIPS: list[tuple[int, ...]] = [*((one,) for one in range(7)), *combinations(range(6), 2)]
 _FLIPS_TURNED: list[tuple[int, ...]] = [(one,) for one in range(4)]
 _TURNED_MARKS = 64
-_GIST_BIT = 40
 
 
 class Shelf(Protocol[Photo]):
     """Where prints are kept."""
 
-    def under(self, keys: Collection[int]) -> Iterable[tuple[int, Photo]]:
-        """(key, photo) for every photo that was put under one of these keys, at most `POPULAR` a key."""
+    def under(self, keys: Collection[int]) -> tuple[Sequence[int] | Keys, Sequence[Photo] | Keys]:
+        """Two columns, key and photo: every photo that was put under one of these keys, at most `POPULAR` a key."""
 
     def prints(self, photos: Collection[Photo]) -> Mapping[Photo, Print]:
         """The prints of these photos; a photo that is gone is left out."""
@@ -74,17 +83,17 @@ def keys_asked(seen: Seen, turns: tuple[str, ...] = TURNS) -> dict[int, set[tupl
 def _candidates(seen: Seen, shelf: Shelf[Photo], turns: tuple[str, ...]) -> dict[Photo, set[str]]:
     """The photos worth comparing → the ways in which they might lie."""
     asked = keys_asked(seen, turns)
-    hits: dict[Photo, list[int]] = {}
-    for key, photo in shelf.under(list(asked)):
-        hits.setdefault(photo, []).append(key)
+    # Among very many photos, tens of thousands have one key in common, by chance: they are counted without looking at each.
+    keys, photos = (np.asarray(column) for column in shelf.under(list(asked)))
+    _, which, counts = np.unique(photos, return_inverse=True, return_counts=True)
+    often = counts[which] >= LEAST_KEYS
+    hits: dict[Photo, set[tuple[str, int]]] = {}
+    for key, photo in zip(keys[often].tolist(), photos[often].tolist(), strict=True):
+        hits.setdefault(photo, set()).update(one for one in asked[key] if one[1] >= 0)
+    by_gist: set[Photo] = set(photos[keys >= 1 << GIST_BIT].tolist()) if len(keys) else set()
     best: Counter[tuple[Photo, str]] = Counter()
-    by_gist: set[Photo] = set()
-    for photo, keys in hits.items():
-        if len(keys) >= LEAST_KEYS:  # nearly all have one key in common, by chance
-            shared = {one for key in keys for one in asked[key] if one[1] >= 0}
-            best.update((photo, turn) for turn, _ in shared)
-        if any(key >> _GIST_BIT for key in keys):
-            by_gist.add(photo)
+    for photo, ways in hits.items():
+        best.update((photo, turn) for turn, _ in ways)
     likeliest = [(one, count) for one, count in best.most_common(MOST_CANDIDATES) if count >= LEAST_KEYS]
     found: dict[Photo, set[str]] = {}
     for (photo, turn), _ in likeliest:
@@ -93,9 +102,3 @@ def _candidates(seen: Seen, shelf: Shelf[Photo], turns: tuple[str, ...]) -> dict
         if gist_distance(seen.gist, held.gist) <= GIST_NEAR:
             found.setdefault(photo, set()).add("")
     return found
-
-
-def ranked(keys: np.ndarray, photos: np.ndarray) -> np.ndarray:
-    """Which of these (key, photo), sorted by key and photo, a shelf that was empty keeps: the first `POPULAR` of a key."""
-    _, starts, counts = np.unique(keys, return_index=True, return_counts=True)
-    return np.arange(len(keys)) - np.repeat(starts, counts) < POPULAR

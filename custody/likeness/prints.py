@@ -27,6 +27,8 @@ GIST_BITS = 240
 BANDS = 10
 BAND_BITS = GIST_BITS // BANDS
 GIST_NEAR = 2 * BANDS - 1
+GIST_BIT = 40
+"""Set in the keys of gists, so that they never are those of marks."""
 
 _VERSION = b"1"
 _HEAD = np.dtype([("height", ">u2"), ("width", ">u2"), ("gist", "V30")])
@@ -156,5 +158,5 @@ def mark_keys_near(found: Marks, flips: list[tuple[int, ...]]) -> Keys:
 def _band_keys(gist: bytes) -> Keys:
     signs = np.unpackbits(np.frombuffer(gist, np.uint8)).reshape(BAND_BITS, BANDS)  # every tenth sign is one band
     bands = (signs.astype(np.int64) << np.arange(BAND_BITS)[:, None]).sum(0)
-    keys: Keys = bands | (np.arange(BANDS) << BAND_BITS) | (1 << 40)
+    keys: Keys = bands | (np.arange(BANDS) << BAND_BITS) | (1 << GIST_BIT)
     return keys

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, Table, func, or_, select
+from sqlalchemy import Connection, Table, func, inspect, or_, select
 
-from custody.likeness.finding import POPULAR, ranked
-from custody.likeness.prints import NotAPrint, Print
+from custody.likeness.finding import POPULAR
+from custody.likeness.prints import Keys, NotAPrint, Print
 from server.storage.database import Bulk, Database
 from server.storage.tables_access import blob_mentions, blobs
-from server.storage.tables_photos import index, likenesses, photo_prints, photo_todo, postings
+from server.storage.tables_photos import buckets, index, likenesses, photo_prints, photo_todo
 
 _MAPPED = "PRAGMA mmap_size=8589934592"  # a look-up touches thousands of pages; they need not be copied
 MANY = 900  # values in one IN list
@@ -25,7 +25,8 @@ _write_likenesses = Bulk(
     ("record", "earlier", "sort", "turn", "score", "share", "found"),
     conflict=("record", "earlier"),
 )
-_write_postings = Bulk(postings, ("key", "photo"), ignore=True)
+_write_buckets = Bulk(buckets, ("key", "photos"), conflict=("key",))
+_NUMBER = np.dtype("<u4")
 
 
 class Found(NamedTuple):
@@ -131,7 +132,11 @@ class PhotoIndex:
 
     @property
     def exists(self) -> bool:
-        return self.database.path.exists()
+        """Whether there is one in the form of today; an older one is made again."""
+        if not self.database.path.exists():
+            return False
+        with self.database.read() as conn:
+            return bool(inspect(conn).has_table(buckets.name))
 
     def close(self) -> None:
         self.database.close()
@@ -142,10 +147,18 @@ class PhotoIndex:
 
     def put(self, photos: Sequence[tuple[int, Print]]) -> None:
         """Put photos under their keys; once or many times is the same. A key that has `POPULAR` photos takes no more."""
-        pairs = _pairs(photos)
+        wanted: dict[int, set[int]] = {}
+        for number, held in photos:
+            for key in held.keys().tolist():
+                wanted.setdefault(key, set()).add(number)
         with self.database.write() as conn:
-            full = _full(conn, {key for key, _ in pairs})
-            _write_postings(conn, [pair for pair in pairs if pair[0] not in full])
+            rows = []
+            there = dict(_buckets(conn, sorted(wanted)))
+            for key, numbers in wanted.items():
+                known = set(np.frombuffer(there.get(key, b""), _NUMBER).tolist())
+                if len(known) < POPULAR and numbers - known:
+                    rows.append((key, np.array(sorted(known | numbers)[:POPULAR], _NUMBER).tobytes()))
+            _write_buckets(conn, rows)
 
     def fill(self, photos: Iterator[tuple[int, Print]]) -> int:
         """Make an empty index from many photos at once, in the order of the keys; returns the number of photos."""
@@ -161,13 +174,19 @@ class PhotoIndex:
 
     def fill_from(self, keys: np.ndarray, numbers: np.ndarray) -> None:
         """As `fill`, of (key, photo) in any order. Keys that come in order make an index many times as fast."""
-        keys, numbers = _sorted(keys, numbers)
-        kept = ranked(keys, numbers)
-        keys, numbers = keys[kept], numbers[kept]
+        order = np.lexsort((numbers, keys))
+        keys, numbers = keys[order], numbers[order]
+        once = np.ones(len(keys), bool)
+        once[1:] = (keys[1:] != keys[:-1]) | (numbers[1:] != numbers[:-1])
+        keys, numbers = keys[once], numbers[once]
+        starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])) if len(keys) else np.zeros(0, np.int64)
+        ends = np.minimum(np.append(starts[1:], len(keys)), starts + POPULAR)
+        packed = numbers.astype(_NUMBER).tobytes()
         with self.database.write() as conn:
-            for start in range(0, len(keys), 100_000):
-                some = slice(start, start + 100_000)
-                _write_postings(conn, list(zip(keys[some].tolist(), numbers[some].tolist(), strict=True)))
+            for first in range(0, len(starts), 100_000):
+                some = slice(first, first + 100_000)
+                own, low, high = keys[starts[some]].tolist(), (starts[some] * 4).tolist(), (ends[some] * 4).tolist()
+                _write_buckets(conn, [(key, packed[a:b]) for key, a, b in zip(own, low, high, strict=True)])
 
 
 class IndexShelf:
@@ -176,15 +195,13 @@ class IndexShelf:
     def __init__(self, conn: Connection, index: PhotoIndex) -> None:
         self._conn, self._index = conn, index
 
-    def under(self, keys: Collection[int]) -> list[tuple[int, int]]:
-        asked = sorted(keys)  # neighbours in the index lie on one page
-        found: list[tuple[int, int]] = []
+    def under(self, keys: Collection[int]) -> tuple[Keys, Keys]:
         with self._index.database.read() as conn:
             conn.exec_driver_sql(_MAPPED)
-            cursor = conn.connection.cursor()  # rows by the ten thousand: as the driver has them
-            for start in range(0, len(asked), MANY):
-                found += cursor.execute(*_under(asked[start : start + MANY])).fetchall()
-        return found
+            found = _buckets(conn, sorted(keys))  # neighbours in the index lie on one page
+        photos = np.frombuffer(b"".join([content for _, content in found]), _NUMBER).astype(np.int64)
+        counts = [len(content) // _NUMBER.itemsize for _, content in found]
+        return np.repeat(np.array([key for key, _ in found], np.int64), counts), photos
 
     def prints(self, photos: Collection[int]) -> Mapping[int, Print]:
         wanted = select(photo_prints.c.number, photo_prints.c.print).where(photo_prints.c.number.in_(list(photos)))
@@ -192,29 +209,15 @@ class IndexShelf:
         return {number: held for number, held in read.items() if held is not None}
 
 
-def _under(keys: list[int]) -> tuple[str, tuple[int, ...]]:
-    marks = ",".join("?" * len(keys))
-    return f"SELECT key, photo FROM postings WHERE key IN ({marks})", tuple(keys)
-
-
-def _pairs(photos: Sequence[tuple[int, Print]]) -> list[tuple[int, int]]:
-    return sorted((key, number) for number, held in photos for key in held.keys().tolist())
-
-
-def _sorted(keys: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    order = np.lexsort((numbers, keys))
-    return keys[order], numbers[order]
-
-
-def _full(conn: Connection, keys: Collection[int]) -> set[int]:
-    asked = sorted(keys)
-    counted = (
-        select(postings.c.key).where(postings.c.key.in_(asked[start : start + MANY])).group_by(postings.c.key).having(
-            func.count() >= POPULAR
-        )
-        for start in range(0, len(asked), MANY)
-    )  # fmt: skip
-    return {key for wanted in counted for key in conn.scalars(wanted)}
+def _buckets(conn: Connection, keys: list[int]) -> list[tuple[int, bytes]]:
+    """(key, its photos) of those keys that have any."""
+    cursor = conn.connection.cursor()  # rows by the thousand: as the driver has them
+    found: list[tuple[int, bytes]] = []
+    for start in range(0, len(keys), MANY):
+        some = keys[start : start + MANY]
+        marks = ",".join("?" * len(some))
+        found += cursor.execute(f"SELECT key, photos FROM buckets WHERE key IN ({marks})", some).fetchall()
+    return found
 
 
 # --- What was found ---------------------------------------------------------------------------------------------

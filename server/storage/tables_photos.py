@@ -8,7 +8,7 @@ The index is a file of its own with tables of its own (`index`): it can be made 
 locks of its writers stand in nobody's way. Each compartment has its own file, so that what is in one can never be found,
 counted or timed from another.
 
-    postings       key → number of a photo
+    buckets        key → the numbers of its photos, four bytes each, the least first
 """
 
 from __future__ import annotations
@@ -56,13 +56,12 @@ likenesses = Table(
 
 index = MetaData()
 
-postings = Table(
-    "postings",
+buckets = Table(
+    "buckets",
     index,
-    Column("key", Big, nullable=False),
-    Column("photo", Big, nullable=False),
-    PrimaryKeyConstraint("key", "photo"),
+    Column("key", Big, primary_key=True, autoincrement=False),
+    Column("photos", LargeBinary, nullable=False),
     sqlite_with_rowid=False,
 )
 
-__all__ = ["index", "likenesses", "metadata", "photo_prints", "photo_todo", "postings"]
+__all__ = ["buckets", "index", "likenesses", "metadata", "photo_prints", "photo_todo"]
