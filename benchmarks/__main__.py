@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks import (
     capture,
+    console,
     duplicates,
     growth,
     guessing,
@@ -26,7 +27,7 @@ from benchmarks import (
 )
 from benchmarks.table import Verdict
 
-NAMES = ("push", "pull", "snapshot", "growth", "hashing", "capture", "duplicates", "guessing", "sealing", "verification", "screens")
+NAMES = ("push", "pull", "snapshot", "growth", "hashing", "capture", "duplicates", "guessing", "sealing", "verification", "screens", "console")
 ASKED_FOR = ("photos",)
 """Fetches packages, so it runs only where it is named."""
 PLACE = Path(".bench")
@@ -55,6 +56,8 @@ def main() -> None:
                 case "growth":
                     large = 1_000_000 if wanted.large else 200_000
                     verdicts.extend(growth.growth(folder, 10_000, large))
+                case "console":
+                    verdicts.extend(console.console(folder, 10_000, 1_000_000 if wanted.large else 200_000))
                 case "hashing":
                     verdicts.extend(capture.hashing(wanted.turns))
                 case "capture":
@@ -87,7 +90,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--turns", type=int, default=3, help="turns of each side; medians are printed (3)")
     parser.add_argument("--records", type=int, default=10_000, help="records of push, pull and profile (10000)")
     parser.add_argument("--snapshot", type=int, default=100_000, help="records of the first fill (100000)")
-    parser.add_argument("--large", action="store_true", help="growth up to 1,000,000 records instead of 200,000")
+    parser.add_argument("--large", action="store_true", help="growth and console up to 1,000,000 records instead of 200,000")
     parser.add_argument("--profile", action="store_true", help="where the time goes, instead of ratios")
     wanted = parser.parse_args()
     if unknown := [name for name in wanted.names if name not in (*NAMES, *ASKED_FOR)]:

@@ -69,7 +69,7 @@ def values(number: int, areas: tuple[str, ...] = AREAS) -> dict[str, Any]:
     month, day, hour = rng.randint(1, 12), rng.randint(1, 28), rng.randint(1, 10)
     findings = "，".join("".join(rng.choices(_WORDS, k=rng.randint(2, 6))) for _ in range(18))
     return {
-        "institution": _id(START_MS - rng.randrange(10**9), rng),
+        "institution": id_of(START_MS - rng.randrange(10**9), rng),
         "name": f"长沙市{place}{subject}培训学校有限公司",
         "area": areas[number % len(areas)],
         "address": f"{rng.choice(_ROADS)}{rng.randint(1, 900)}号{rng.randint(1, 28)}栋{rng.randint(101, 2808)}室",
@@ -92,7 +92,7 @@ def change(number: int, person: str, areas: tuple[str, ...] = AREAS) -> Change:
     rng, now = random.Random(~number), START_MS + number * SPACING_MS
     written: dict[str, tuple[Any, list[str]]] = {path: (value, []) for path, value in values(number, areas).items()}
     return compose(
-        id=_id(now + 1, rng), kind=Inspection.kind, record=_id(now, rng), set=written, by=[person],
+        id=id_of(now + 1, rng), kind=Inspection.kind, record=id_of(now, rng), set=written, by=[person],
         schema=Inspection.version, hlc=f"{now:012x}-0000",
         clock={"wall": now, "mono": number * SPACING_MS, "boot": "c1b5d2c6-3e0f-4c35-9a53-6f7f0c8f3a10", "off": 0},
     )  # fmt: skip
@@ -115,9 +115,9 @@ def merged(count: int, areas: tuple[str, ...] = AREAS) -> Iterator[Merged]:
             yield pattern
             continue
         now = START_MS + number * SPACING_MS
-        record = _id(now, rng)
+        record = id_of(now, rng)
         content = pattern.content.replace(pattern.record.encode(), record.encode())
-        content = content.replace(change_id.encode(), _id(now + 1, rng).encode())
+        content = content.replace(change_id.encode(), id_of(now + 1, rng).encode())
         yield Merged(record, pattern.kind, pattern.area, content, checksum(content))
 
 
@@ -139,7 +139,7 @@ def _name(rng: random.Random) -> str:
     return rng.choice(_SURNAMES) + "".join(rng.sample(_GIVEN, rng.randint(1, 2)))
 
 
-def _id(ms: int, rng: random.Random) -> str:
+def id_of(ms: int, rng: random.Random) -> str:
     """A UUIDv7 (RFC 9562) of this moment, with chance from `rng`."""
     number = ms << 80 | 0x7 << 76 | rng.getrandbits(12) << 64 | 0b10 << 62 | rng.getrandbits(62)
     digits = f"{number:032x}"

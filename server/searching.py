@@ -27,7 +27,7 @@ from sync.core.fold import State, deleted, values_of
 
 logger = logging.getLogger("patrolbook.server")
 
-AT_ONCE = 500
+AT_ONCE = 2_000
 """Changes looked at in one transaction of the index."""
 PATIENCE_S = 0.1
 """How long somebody who searches waits for the index to catch up."""

@@ -23,6 +23,7 @@ from server.storage.database import Database
 FORM = "1"
 """Raised when what is indexed, or how, changes: an older file is made again."""
 OPEN, REFERENCE = "open", "reference"
+MANY = 500  # values in one IN list
 
 _TABLES = (
     "CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
@@ -119,20 +120,34 @@ def note(conn: Connection, log: str, leaf: int) -> None:
 
 def put(conn: Connection, entries: Iterable[Entry]) -> None:
     """Index these records in place of what was known of them."""
-    for one in entries:
-        known = conn.exec_driver_sql("SELECT n FROM entries WHERE record = ?", (one.record,)).scalar()
-        if known is None:
-            added = conn.exec_driver_sql(
-                "INSERT INTO entries (record, kind) VALUES (?, ?) RETURNING n", (one.record, one.kind)
-            )
-            known = added.scalar_one()
-        else:
-            conn.exec_driver_sql("UPDATE entries SET kind = ? WHERE n = ?", (one.kind, known))
-            conn.exec_driver_sql("DELETE FROM texts WHERE rowid = ?", (known,))
-        conn.exec_driver_sql(
-            "INSERT INTO texts (rowid, owner, title, other, names) VALUES (?, ?, ?, ?, ?)",
-            (known, " ".join(_owners(one)), _joined([one.title]), _joined(one.texts), " ".join(map(_name, one.names))),
-        )
+    new = list(entries)
+    known = _numbers(conn, [one.record for one in new])
+    if known:
+        conn.exec_driver_sql("DELETE FROM texts WHERE rowid = ?", [(n,) for n in known.values()])
+        kinds = [(one.kind, known[one.record]) for one in new if one.record in known]
+        conn.exec_driver_sql("UPDATE entries SET kind = ? WHERE n = ?", kinds)
+    top = int(conn.exec_driver_sql("SELECT coalesce(max(n), 0) FROM entries").scalar_one())
+    fresh = [one for one in new if one.record not in known]
+    known |= {one.record: top + at for at, one in enumerate(fresh, start=1)}
+    if fresh:
+        rows = [(known[one.record], one.record, one.kind) for one in fresh]
+        conn.exec_driver_sql("INSERT INTO entries (n, record, kind) VALUES (?, ?, ?)", rows)
+    texts = [
+        (known[one.record], " ".join(_owners(one)), _joined([one.title]), _joined(one.texts), " ".join(map(_name, one.names)))
+        for one in new
+    ]
+    if texts:
+        conn.exec_driver_sql("INSERT INTO texts (rowid, owner, title, other, names) VALUES (?, ?, ?, ?, ?)", texts)
+
+
+def _numbers(conn: Connection, records: Sequence[str]) -> dict[str, int]:
+    found = {}
+    for start in range(0, len(records), MANY):
+        some = records[start : start + MANY]
+        marks = ",".join("?" * len(some))
+        rows = conn.exec_driver_sql(f"SELECT record, n FROM entries WHERE record IN ({marks})", tuple(some))
+        found.update({row.record: row.n for row in rows})
+    return found
 
 
 def drop(conn: Connection, records: Iterable[str]) -> None:
