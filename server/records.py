@@ -184,8 +184,12 @@ def references(schema: type[RecordSchema], state: State) -> dict[str, list[str]]
 # --- its history ------------------------------------------------------------------------------------------------------
 
 
-def history(conn: Connection, state: State) -> tuple[list[Step], int]:
-    """The newest changes of a record and of what was merged into it, newest first, and how many there are in all."""
+def history(
+    conn: Connection, state: State, schema: type[RecordSchema] | None = None, role: str = ""
+) -> tuple[list[Step], int]:
+    """The newest changes of a record and of what was merged into it, newest first, and how many there are in all; without
+    what the kind keeps from a role."""
+    hidden = {name for name, field in schema.fields_by_name().items() if role in field.hidden_from} if schema else set()
     everything = journal.history(conn, {state.record, *state.members})
     everything.sort(key=lambda entry: (entry[2], entry[1].log, entry[1].leaf))
     changes = {change.id: change for change, _, _ in everything}
@@ -198,7 +202,7 @@ def history(conn: Connection, state: State) -> tuple[list[Step], int]:
             Step(
                 change.id, change.record, int(change.body["clock"].get("wall", 0)), received, list(change.by), role, device,
                 kept.status, kept.reason, kept.log, kept.leaf, change.decision,
-                [_told(changes, change, path) for path in change.set],
+                [_told(changes, change, path) for path in change.set if path.partition("/")[0] not in hidden],
             )  # fmt: skip
         )
     return steps, len(everything)

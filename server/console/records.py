@@ -12,20 +12,21 @@ from flask import request, url_for
 import screens
 from schemas import words
 from schemas.base import DELETED, RecordSchema
-from schemas.fields import Ref
+from schemas.fields import Area, Ref
 from schemas.forms import Form, FormField, form_of
 from schemas.labels import Label
 from server import decisions, records
 from server.console import tabling
 from server.console.background import outlines_at, tiles_at
 from server.console.frame import Answer, Desk, Seat, answered, instance, onward, page, say, seat
+from server.console.naming import NAMES, placed
 from server.console.tabling import Asked, Cell
 from server.finding import Seen
 from server.grading import Grader
 from server.instance import Instance
 from server.moments import day, moment
 from server.records import File, Step
-from server.searching import Searcher, wanted_in
+from server.searching import MOST, Searcher, wanted_in
 from server.storage import blobs, conflicts, merkle, views
 from server.storage.conflicts import Row
 from server.storage.database import Connection
@@ -79,7 +80,7 @@ class Line(NamedTuple):
 def listing(kind: str) -> Answer:
     house, who = instance(), seat()
     schema = records.schema_of(house, who.sight, kind)
-    today = day(house.now())
+    today, say_place = day(house.now()), placed(house)
     asked = tabling.read(schema, who.role, request.args, today)
     wanted, most = wanted_of(house, who, schema, asked)
     after, before = Mark.read(request.args.get("after", "")), Mark.read(request.args.get("before", ""))
@@ -93,7 +94,7 @@ def listing(kind: str) -> Answer:
         lines = [
             Line(
                 row["record"],
-                [tabling.cell(schema, column, row, today) for column in asked.columns],
+                [tabling.cell(schema, column, row, today, say_place) for column in asked.columns],
                 waiting.count(row["record"]),
                 schema.overdue(row, today),
             )
@@ -114,17 +115,11 @@ def wanted_of(house: Instance, who: Seat, schema: type[RecordSchema], asked: Ask
     """The list that was asked for, within sight; and whether a search in it found more than is looked through."""
     among = None
     if asked.text:
-        from server.searching import MOST
-
-        among = Searcher(house).ids(asked.text, records.text_sight(who.sight), schema.kind)
-        among = [] if among is None else among
-        most = len(among) >= MOST
-    else:
-        most = False
+        among = Searcher(house).ids(asked.text, records.text_sight(who.sight), schema.kind) or []
     wanted = wanted_in(
         schema, records.text_sight(who.sight), tests=asked.tests, among=among, order=asked.order, falling=asked.falling
     )
-    return wanted, most
+    return wanted, among is not None and len(among) >= MOST
 
 
 _PLACES = frozenset({"after", "before", "last"})
@@ -204,7 +199,7 @@ def one(record: str) -> Answer:
         if seen.record != record:
             return onward(url_for(".one", record=seen.record))
         schema = house.registry.get(seen.state.kind)
-        steps, changes = records.history(conn, seen.state)
+        steps, changes = records.history(conn, seen.state, schema, who.role)
         open_now = [row for row in conflicts.of_records(conn, [seen.record]) if row.status != "resolved"]
         parts = _parts(house, conn, who, schema, seen, open_now) if schema else []
         refs = [one for part in parts for shown in part.shown for one in shown.refs]
@@ -262,7 +257,7 @@ def _parts(
     known = {field.name for section in form.sections for field in section.fields}
     for section in form.sections:
         shown = [
-            _shown(schema, seen, path, wrote, refs, clashes, late and schema.runs_out is not None and path == schema.runs_out.field)
+            _shown(house, schema, seen, path, wrote, refs, clashes, late and schema.runs_out is not None and path == schema.runs_out.field)
             for field in section.fields
             if field.widget not in ("evidence", "captions")
             for path in by_name.get(field.name, [])
@@ -271,12 +266,13 @@ def _parts(
     hidden = {name for name, field in schema.fields_by_name().items() if who.role in field.hidden_from}
     unknown = [path for name, paths in by_name.items() if name not in known and name not in hidden and name != DELETED for path in paths]
     if unknown:
-        told = [_shown(schema, seen, path, wrote, refs, clashes, False) for path in unknown]
+        told = [_shown(house, schema, seen, path, wrote, refs, clashes, False) for path in unknown]
         parts.append(Part(Label("本程序不认识的字段", "Fields that this program does not know"), told))
     return [part for part in parts if part.shown]
 
 
 def _shown(
+    house: Instance,
     schema: type[RecordSchema],
     seen: Seen,
     path: str,
@@ -289,7 +285,10 @@ def _shown(
     clash = clashes.get(path)
     live = list(seen.state.live[path].values())
     values = live if clash or path not in seen.values else [seen.values[path]]
-    said = [label for value in values if (label := words.value_of(schema, path, value)) is not None]
+    if isinstance(schema.field_of(path), Area):
+        said = [words.same(f"{NAMES.of(house, value)} {value}" if NAMES.of(house, value) != value else value) for value in values if isinstance(value, str)]
+    else:
+        said = [label for value in values if (label := words.value_of(schema, path, value)) is not None]
     return Shown(path, words.label_of(schema, path), said, refs.get(path, []), by, at, clash, late)
 
 
@@ -302,7 +301,7 @@ def _related(house: Instance, found: list[Any], who: Seat) -> list[Related]:
     for kind, some in sorted(by_kind.items()):
         schema = house.registry[kind]
         columns = tabling.at_first(schema, tabling.columns_of(schema, who.role))[:4]
-        rows = [(one.row["record"], kind, [tabling.cell(schema, column, one.row, today) for column in columns]) for one in some]
+        rows = [(one.row["record"], kind, [tabling.cell(schema, column, one.row, today, placed(house)) for column in columns]) for one in some]
         related.append(Related(schema, rows))
     return related
 

@@ -11,6 +11,7 @@ from schemas.fields import Text
 from server import records
 from server.console import tabling
 from server.console.frame import Answer, Desk, instance, page, seat
+from server.console.naming import placed
 from server.console.tabling import Cell, Column
 from server.moments import day
 from server.searching import Searcher
@@ -48,7 +49,7 @@ def results() -> Answer:
         for one in answer.found:
             schema = house.registry[one.kind]
             columns = tabling.at_first(schema, tabling.columns_of(schema, who.role))[:5]
-            cells = [tabling.cell(schema, column, one.row, today) for column in columns]
+            cells = [tabling.cell(schema, column, one.row, today, placed(house)) for column in columns]
             record = one.row["record"]
             late = schema.overdue(one.row, today)
             excerpt = _excerpt(schema, columns, who.role, one.row, text)

@@ -8,7 +8,7 @@ and no order for it. What the address says wrong is left out and told, never gue
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
@@ -245,8 +245,10 @@ class Cell(NamedTuple):
     ref: str = ""
 
 
-def cell(schema: type[RecordSchema], column: Column, row: Mapping[str, Any], today: str) -> Cell:
-    """A field of a row in words, never the provisional value of a conflict."""
+def cell(
+    schema: type[RecordSchema], column: Column, row: Mapping[str, Any], today: str, placed: Callable[[str], str] = str
+) -> Cell:
+    """A field of a row in words, never the provisional value of a conflict. `placed` says a division code in words."""
     if column.name == MADE:
         return Cell(words.same(made(row["record"])))
     if column.name == NEWEST:
@@ -258,6 +260,8 @@ def cell(schema: type[RecordSchema], column: Column, row: Mapping[str, Any], tod
         value = schema.workflow.initial
     if isinstance(column.field, Ref) and isinstance(value, str):
         return Cell(words.same(f"…{value[-8:]}"), ref=value)
+    if isinstance(column.field, Area) and isinstance(value, str):
+        return Cell(words.same(placed(value)))
     late = schema.runs_out is not None and column.name == schema.runs_out.field and schema.overdue(row, today)
     number = isinstance(column.field, Integer)
     return Cell(words.value_of(schema, column.name, value), "late" if late else "number" if number else "")
