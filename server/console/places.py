@@ -12,12 +12,12 @@ from schemas.kinds.institution import LEVELS
 from schemas.labels import Label
 from server import divisions, responsible
 from server.console.frame import Answer, Desk, instance, onward, page, say, seat
+from server.console.naming import NAMES
 from server.editions import Writing
 from sync.core.errors import BadRoster
 
 desk = Desk("places", __name__)
 
-NAMES = divisions.Names()
 SHOWN = 400
 
 

@@ -99,7 +99,7 @@ def holding(county: County, rows: list[dict[str, Any]]) -> Iterator[Any]:
     with county.database.engine.connect() as conn:
         transaction = conn.begin()
         county.projections.write(conn, merged)
-        found = [(one, Hazard.kind, "area:x") for state in merged for one in conflicts_of(state, Hazard.merge_of)]
+        found = [(one, Hazard.kind, "area:x", 0) for state in merged for one in conflicts_of(state, Hazard.merge_of)]
         keep(conn, found, [state.record for state in merged], {}, 0)
         yield conn
         transaction.rollback()
