@@ -17,6 +17,7 @@ import gzip
 import io
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import time
@@ -37,8 +38,11 @@ from custody.digests import CHUNK
 from custody.pictures.orders import Order
 from custody.pictures.workshop import Workshop
 from custody.sealing import new_identity, open_key, open_sealed, seal
+from custody.timestamps import NoJudge, by_library, judged, read, verify
 from field_client.capture import capture
 from field_client.platform import database
+from server import stamping, trusts
+from server.storage import attested
 from server.storage.nonces import Nonces
 from sync.core.change import Change, canonical
 from sync.core.errors import BrokenFile, BrokenSeal, Malformed, NotCanonical, Problem, WrongKey
@@ -46,7 +50,9 @@ from sync.core.note import parse_checkpoint
 from tests.support.bundles import Case, Texts, chain_file, forged, made_case
 from tests.support.pictures import encoded, hollow_png, jpeg, scene
 from tests.support.server import BASE, TestServer, wsgi_server
+from tests.support.stampers import Authority, running_authority
 from tests.support.tablets import hazard, tablet_in
+from tests.support.witnesses import publish_trust
 
 ROOMS = [Path(name) for name in ("schemas", "sync", "custody", "server", "field_client")]
 
@@ -156,7 +162,43 @@ def test_trap_3_a_damaged_page_says_nothing_on_the_terminal(tmp_path: Path) -> N
     assert (done.stdout, done.stderr) == ("broken-store\n", "")
 
 
-# --- 4: a time stamp whose certificates are out of order: in test_timestamps.py, beside the authority that it runs --------
+# --- 4: a time stamp whose certificates are out of order -----------------------------------------------------------------
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl command")
+def test_trap_4_an_authority_that_sends_its_chain_out_of_order_is_understood_all_the_same(tmp_path: Path) -> None:
+    """`openssl ts` writes the certificates as it likes, and the library reads DER only."""
+    message, refused = b"a checkpoint", 0
+    for number in range(6):
+        tsa = Authority(tmp_path / f"chain{number}", chain=True)
+        response = tsa.stamp(message)
+        try:
+            by_library(response, message, [tsa.root], read(response))
+        except NoJudge:
+            refused += 1
+        assert verify(response, message, [tsa.root], judge=judged).nonce == 7
+        if refused:
+            break
+    assert refused
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl command")
+def test_trap_4_what_the_authority_sent_is_kept_as_it_came(server: TestServer, tmp_path: Path) -> None:
+    """Whoever reads it later may have another reader."""
+    sent: list[bytes] = []
+
+    def noted(query: bytes, reply: bytes) -> bytes:
+        sent.append(reply)
+        return reply
+
+    house = server.instance
+    with running_authority(tmp_path / "tsa", noted, chain=True) as tsa:
+        publish_trust(house, tmp_path, stampers=(trusts.stamper(tsa.root.encode()),))
+        stamping.set_authorities(house, [stamping.Authority(tsa.url)], 60, "p-1")
+        assert [one.problem for one in stamping.stamp(house)] == [None] * len(sent)
+    with house.database.read() as conn:
+        kept = [one.response for log in house.keys.voices for one in attested.stamps_of(conn, log)]
+    assert kept and sorted(kept) == sorted(sent)
 
 
 # --- 5: age hands out plaintext early -----------------------------------------------------------------------------------
