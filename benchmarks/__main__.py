@@ -24,10 +24,11 @@ from benchmarks import (
     sync_rounds,
     table,
     verification,
+    visit,
 )
 from benchmarks.table import Verdict
 
-NAMES = ("push", "pull", "snapshot", "growth", "hashing", "capture", "duplicates", "guessing", "sealing", "verification", "screens", "console")
+NAMES = ("push", "pull", "snapshot", "growth", "hashing", "capture", "duplicates", "guessing", "sealing", "verification", "screens", "visit", "console")
 ASKED_FOR = ("photos",)
 """Fetches packages, so it runs only where it is named."""
 PLACE = Path(".bench")
@@ -68,6 +69,8 @@ def main() -> None:
                     verdicts.extend(verification.verification(folder, wanted.turns))
                 case "guessing":
                     guessing.guessing(max(wanted.turns, 9))
+                case "visit":
+                    verdicts.extend(visit.visit(folder, wanted.turns))
                 case "photos":
                     photos.photos()
                 case "duplicates":

@@ -9,10 +9,16 @@ const TYPES = ["video/mp4;codecs=avc1.42E01E,mp4a.40.2", "video/mp4;codecs=vp9,o
 const stamp = () => new Date().toISOString().replace(/[-:]/g, "").slice(0, 15);
 let stream = null, shot = null, recorder = null, again = false, began = 0;
 
-const wanted = { facingMode: "environment", width: { ideal: 4096 }, height: { ideal: 3072 } };
-try {
-  stream = await navigator.mediaDevices.getUserMedia({ video: wanted });
+const SHARP = { facingMode: "environment", width: { ideal: 4096 }, height: { ideal: 3072 } };
+const STEADY = { facingMode: "environment", width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 25 } };
+// One camera, one use at a time: sharp for photos, what the processor keeps up with for films.
+async function use(wanted) {
+  for (const track of stream?.getTracks() || []) track.stop();
+  stream = await navigator.mediaDevices.getUserMedia(wanted).catch(() => navigator.mediaDevices.getUserMedia({ ...wanted, audio: false }));
   video.srcObject = stream;
+}
+try {
+  await use({ video: SHARP });
   finder.hidden = shutters.hidden = false;
 } catch {
   find("no-camera").hidden = false;
@@ -45,23 +51,26 @@ find("use").addEventListener("click", () => { if (shot) keep(shot, `photo-${stam
 const film = find("film"), rec = find("rec"), time = find("time");
 film.addEventListener("click", async () => {
   if (recorder) { again = false; recorder.stop(); return; }
-  const sound = await navigator.mediaDevices.getUserMedia({ audio: true }).catch(() => null);
-  const tracks = [...stream.getVideoTracks(), ...(sound ? sound.getAudioTracks() : [])];
+  film.disabled = true;
+  await use({ video: STEADY, audio: true });
+  film.disabled = false;
   again = true;
-  record(new MediaStream(tracks), TYPES.find((one) => MediaRecorder.isTypeSupported(one)), sound);
+  record(TYPES.find((one) => MediaRecorder.isTypeSupported(one)));
 });
 
-function record(source, type, sound) {
+function record(type) {
   const pieces = [];
-  recorder = new MediaRecorder(source, { mimeType: type, videoBitsPerSecond: 2_500_000 });
+  recorder = new MediaRecorder(stream, { mimeType: type, videoBitsPerSecond: 2_500_000 });
   recorder.addEventListener("dataavailable", (event) => { if (event.data.size) pieces.push(event.data); });
-  recorder.addEventListener("stop", () => {
+  recorder.addEventListener("stop", async () => {
     clearTimeout(timer);
     const plain = type.split(";")[0];
-    keep(new Blob(pieces, { type: plain }), `video-${stamp()}.${plain.split("/")[1]}`);
+    if (pieces.length) keep(new Blob(pieces, { type: plain }), `video-${stamp()}.${plain.split("/")[1]}`);
     recorder = null;
-    if (again) record(source, type, sound);
-    else { rec.hidden = true; film.classList.remove("danger"); for (const track of sound?.getAudioTracks() || []) track.stop(); }
+    if (again) { record(type); return; }
+    rec.hidden = true;
+    film.classList.remove("danger");
+    await use({ video: SHARP }).catch(() => {});
   });
   recorder.start();
   began = Date.now();

@@ -319,3 +319,4 @@ for (const button of by("form:not([data-alike]) > .buttons > [data-locate]")) {
     button.querySelector("span").textContent = `${coords.latitude.toFixed(5)}, ${coords.longitude.toFixed(5)} ±${Math.round(coords.accuracy)} m`;
   }, () => { button.disabled = true; }, { enableHighAccuracy: true, timeout: 15_000 }));
 }
+document.querySelector(".groups [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
