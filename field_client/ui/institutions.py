@@ -72,7 +72,7 @@ def listed() -> str:
     return here.page(
         template,
         text=text,
-        rows=[_row(one, dict(near).get(one)) for one in found],
+        rows=_rows(found, dict(near)),
         near=bool(lat and lon),
         behind=search.behind(),
         total=search.count(),
@@ -87,11 +87,15 @@ def searching(tablet: Tablet) -> Search:
     return search
 
 
-def _row(found: Found, metres: int | None) -> dict[str, Any]:
-    values = here.tablet().values(found.record)
-    return {"id": found.record, "name": found.name, "address": found.address, "area": found.area,
-            "status": values.get("status"), "category": values.get("category"), "metres": metres,
-            "verified": bool(values.get("verified_at"))}  # fmt: skip
+def _rows(found: list[Found], near: Mapping[Found, int]) -> list[dict[str, Any]]:
+    """What a list shows of each; `near`: how many metres away it is."""
+    states = {one.record: one for one in here.tablet().store.views([one.record for one in found])}
+    rows = []
+    for one in found:
+        values = values_of(states[one.record], Institution.merge_of) if one.record in states else {}
+        rows.append({"id": one.record, "name": one.name, "address": one.address, "area": one.area,
+                     "status": values.get("status"), "metres": near.get(one)})  # fmt: skip
+    return rows
 
 
 def _position(lat: str, lon: str) -> tuple[int, int]:

@@ -88,14 +88,16 @@ class Rounds:
         """Whether rounds go on by themselves."""
         return self._task is not None and self._task.alive
 
-    def start(self, tablet: Tablet, vault: Vault, secrets: Secrets, held: Callable[[], bool]) -> None:
-        """Begin a round now, and go on; the rounds that are under way end first. `held`: whether it is still unlocked."""
+    def start(
+        self, tablet: Tablet, vault: Vault, secrets: Secrets, held: Callable[[], bool], *, once: bool = False
+    ) -> None:
+        """Begin a round now, and go on unless `once`; those under way end first. `held`: whether it is still unlocked."""
 
         def begin() -> None:
             before = self._task
             if before is not None:
                 before.stop()
-            self._task = self._spawn(lambda stop: self._work(stop, tablet, vault, secrets, held), before)
+            self._task = self._spawn(lambda stop: self._work(stop, tablet, vault, secrets, held, once), before)
 
         self._begin = begin
         begin()
@@ -117,13 +119,13 @@ class Rounds:
     # ---- in the thread -------------------------------------------------------------------------------------
 
     def _work(
-        self, stop: Stop, mother: Tablet, vault: Vault, secrets: Secrets, held: Callable[[], bool]
+        self, stop: Stop, mother: Tablet, vault: Vault, secrets: Secrets, held: Callable[[], bool], once: bool
     ) -> None:
         tablet = mother.another()
         try:
             if tablet.identity is None:
                 return
-            self._run(stop, tablet, vault, secrets, held)
+            self._run(stop, tablet, vault, secrets, held, once)
         except Problem as problem:
             self._ended(tablet, None, problem)
         finally:
@@ -131,17 +133,18 @@ class Rounds:
             tablet.close()
 
     def _run(
-        self, stop: Stop, tablet: Tablet, vault: Vault, secrets: Secrets, held: Callable[[], bool]
+        self, stop: Stop, tablet: Tablet, vault: Vault, secrets: Secrets, held: Callable[[], bool], once: bool
     ) -> None:
+        enough = False
         listening = not tablet.store.standing().fresh
         if listening:
             News(tablet).listen()
 
         def over() -> bool:
-            return stop.is_set() or not held()
+            return enough or stop.is_set() or not held()
 
         def tell(report: RoundReport) -> None:
-            nonlocal listening
+            nonlocal listening, enough
             if not listening and report.problem is None and not report.stopped:
                 News(tablet).listen()
                 listening = True
@@ -156,6 +159,7 @@ class Rounds:
                 with suppress(Problem):  # without a good proof nothing is destroyed; the page says what the server said
                     revocation.hand_in(tablet, vault, report.problem)
             self._ended(tablet, report, report.problem)
+            enough = once
 
         def owed(done: int, total: int) -> None:
             self.doing = Doing(OWED, done, total)

@@ -113,7 +113,8 @@ def now() -> Response:
     seat = here.seat()
     held = seat.held()
     if not seat.practice:
-        seat.rounds.start(held.tablet, held.vault, held.secrets, lambda: seat.peek() is not None)
+        paused = seat.preferences.paused
+        seat.rounds.start(held.tablet, held.vault, held.secrets, lambda: seat.peek() is not None, once=paused)
     return here.go(".ledger")
 
 
@@ -178,8 +179,8 @@ def told(seat: Seat, waiting: int) -> dict[str, Any]:
     doing, last = rounds.doing, rounds.last
     state = (
         "practice" if seat.practice
-        else "paused" if chosen.paused
         else "running" if doing is not None
+        else "paused" if chosen.paused
         else "waiting" if rounds.alive
         else "off"
     )  # fmt: skip
