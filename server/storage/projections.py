@@ -12,8 +12,9 @@ index that tells order and scope without a look at the rows.
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -30,8 +31,8 @@ _TYPES: dict[str, Any] = {"text": Text, "integer": BigInteger, "boolean": Boolea
 _HOLDS: dict[str, type] = {"text": str, "integer": int, "boolean": bool}
 OWN = ("record", "rev", "deleted", "conflicted", "scope", "newest")
 """Columns that every projection has and no schema; a field is not named so."""
-SHAPE = "projections"
-"""The fact that tells for which tables the rows were made."""
+SHAPES = "projections"
+"""The fact that tells for which tables the rows were made: kind → digest, as JSON."""
 
 
 class Projections:
@@ -60,13 +61,20 @@ class Projections:
         self.metadata.create_all(conn)
 
     def renew(self, conn: Connection) -> None:
-        """Make the tables, and the rows in them, again where they are not those of this program's kinds."""
-        if not self.current(conn):
-            self.rebuild(conn)
+        """Make again the tables, with their rows, that are not those of this program's kinds."""
+        made = self._made(conn)
+        self._make(conn, [kind for kind, shape in self.shapes.items() if made.get(kind) != shape])
 
     def current(self, conn: Connection) -> bool:
         """Whether the tables are those of this program's kinds."""
-        return facts.get(conn, SHAPE) == self.shape
+        made = self._made(conn)
+        return all(made.get(kind) == shape for kind, shape in self.shapes.items())
+
+    @staticmethod
+    def _made(conn: Connection) -> dict[str, str]:
+        """kind → digest of the table that its rows were made for."""
+        said = facts.get(conn, SHAPES)
+        return orjson.loads(said) if said.startswith("{") else {}
 
     def write(self, conn: Connection, merged: Iterable[State]) -> None:
         """Replace the rows of these records."""
@@ -85,19 +93,26 @@ class Projections:
                 conn.execute(table.delete().where(table.c.record == record))
 
     def rebuild(self, conn: Connection) -> int:
-        """Make every projection again from the states; returns the number of rows."""
-        self.metadata.drop_all(conn)
-        self.metadata.create_all(conn)
-        facts.put(conn, SHAPE, self.shape)
+        """Make every projection again from the states; returns the number of records."""
+        return self._make(conn, list(self._tables))
+
+    def _make(self, conn: Connection, kinds: Sequence[str]) -> int:
+        tables = [self._tables[kind] for kind in kinds]
+        self.metadata.drop_all(conn, tables)
+        self.metadata.create_all(conn, tables)
         count = 0
-        batch: list[State] = []
-        for stored in states.scan(conn):
-            batch.append(State.read(stored.bytes))
-            count += 1
-            if len(batch) == 1000:
-                self.write(conn, batch)
-                batch = []
-        self.write(conn, batch)
+        for kind in kinds:
+            batch: list[State] = []
+            for stored in states.scan(conn, kind):
+                batch.append(State.read(stored.bytes))
+                count += 1
+                if len(batch) == 1000:
+                    self.write(conn, batch)
+                    batch = []
+            self.write(conn, batch)
+        if kinds:
+            shapes = self._made(conn) | {kind: self.shapes[kind] for kind in kinds}
+            facts.put(conn, SHAPES, orjson.dumps(shapes, option=orjson.OPT_SORT_KEYS).decode())
         return count
 
     def rows(self, conn: Connection, kind: str, *, with_deleted: bool = False) -> Iterable[dict[str, Any]]:
@@ -115,14 +130,14 @@ class Projections:
         wanted = select(table).where(table.c[field] == value, table.c.deleted.is_(False)).order_by(table.c.record)
         return [dict(row._mapping) for row in conn.execute(wanted)]
 
-    @property
-    def shape(self) -> str:
-        """A digest of the columns and indexes of every table."""
-        said = [
-            [table.name, *(str(column.type) + column.name for column in table.columns), *sorted(map(_told, table.indexes))]
-            for table in self.metadata.sorted_tables
-        ]
-        return hashlib.sha256(orjson.dumps(said)).hexdigest()[:16]
+    @functools.cached_property
+    def shapes(self) -> dict[str, str]:
+        """kind → a digest of the columns and indexes of its table."""
+        found = {}
+        for kind, table in self._tables.items():
+            said = [*(str(column.type) + column.name for column in table.columns), *sorted(map(_told, table.indexes))]
+            found[kind] = hashlib.sha256(orjson.dumps(said)).hexdigest()[:16]
+        return found
 
     def _table(self, schema: type[RecordSchema]) -> Table:
         name = f"p_{schema.kind}"

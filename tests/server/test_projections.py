@@ -1,0 +1,35 @@
+"""Projections are made again where a program's kinds are not those that they were made for, and only those."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import text
+
+from schemas.kinds.hazard import Hazard
+from schemas.kinds.institution import Institution
+from schemas.registry import Registry
+from server import decisions
+from server.storage.projections import Projections
+from tests.support.county import County
+
+
+def test_only_the_kind_that_changed_is_made_again_and_has_its_rows(tmp_path: Path) -> None:
+    county = County(tmp_path, Hazard, Institution)
+    decisions.write(county.desk, "institution", None, {"name": "启航", "area": "430102"}, by=["p"])
+    decisions.write(county.desk, "hazard", None, {"description": "堵塞", "area": "430102", "grade": "general"}, by=["p"])
+
+    class Later(Hazard):
+        sorts = (*Hazard.sorts, "responsible")
+
+    later = Projections(Registry((Later, Institution)))
+    with county.database.write() as conn:
+        assert county.projections.current(conn) and not later.current(conn)
+        conn.execute(text("UPDATE p_institution SET remark = 'as it was'"))
+        later.renew(conn)
+        assert later.current(conn)
+        assert [row["remark"] for row in later.rows(conn, "institution")] == ["as it was"]
+        assert [row["description"] for row in later.rows(conn, "hazard")] == ["堵塞"]
+        names = conn.scalars(text("SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'p_hazard'")).all()
+        assert "p_hazard_order_responsible" in names
+    county.database.close()
