@@ -67,6 +67,7 @@ class Hazard(RecordSchema):
             ),
             Transition("open", "void", Label("作废", "Make void"), VERIFIERS, ("no_conflict",)),
         ),
+        held={"rectified": "county"},
     )
     sections = (
         Section(

@@ -43,6 +43,7 @@ _FIELD = frozenset({"inspector", "officer"})
 _REVIEWERS = frozenset({"staff", "lead"})
 _SUBMIT = ("required", "signed", "two_officers")
 _APPROVE = ("no_conflict", "blobs_held")
+_CITY, _PROVINCE = frozenset({"city"}), frozenset({"province"})
 
 
 class Inspection(RecordSchema):
@@ -59,6 +60,9 @@ class Inspection(RecordSchema):
             "draft": Status(Label("草稿", "Draft")),
             "submitted": Status(Label("已提交", "Submitted")),
             "returned": Status(Label("已退回", "Returned")),
+            "township": Status(Label("乡镇已审，报县级", "Passed by the township"), locked=True),
+            "county": Status(Label("县级已审，报市级", "Passed by the county"), locked=True),
+            "city": Status(Label("市级已审，报省级", "Passed by the city"), locked=True),
             "approved": Status(Label("已审核", "Approved"), locked=True),
             "archived": Status(Label("已归档", "Archived"), locked=True),
             "void": Status(Label("已作废", "Void"), locked=True),
@@ -67,13 +71,24 @@ class Inspection(RecordSchema):
             Transition("draft", "submitted", Label("提交", "Submit"), _FIELD | _REVIEWERS, _SUBMIT),
             Transition("returned", "submitted", Label("再次提交", "Resubmit"), _FIELD | _REVIEWERS, _SUBMIT),
             Transition("submitted", "returned", Label("退回", "Return"), _REVIEWERS),
+            Transition("submitted", "township", Label("通过，报县级", "Pass to the county"), _REVIEWERS, _APPROVE),
+            Transition("submitted", "county", Label("通过，报市级", "Pass to the city"), _REVIEWERS, _APPROVE),
             Transition("submitted", "approved", Label("审核通过", "Approve"), _REVIEWERS, _APPROVE),
+            Transition("township", "county", Label("通过，报市级", "Pass to the city"), _REVIEWERS, _APPROVE),
+            Transition("township", "approved", Label("审核通过", "Approve"), _REVIEWERS, _APPROVE),
+            Transition("township", "returned", Label("退回", "Return"), _REVIEWERS),
+            Transition("county", "city", Label("通过，报省级", "Pass to the province"), _CITY, _APPROVE),
+            Transition("county", "approved", Label("审核通过", "Approve"), _CITY, _APPROVE),
+            Transition("county", "returned", Label("退回", "Return"), _CITY),
+            Transition("city", "approved", Label("审核通过", "Approve"), _PROVINCE, _APPROVE),
+            Transition("city", "returned", Label("退回", "Return"), _PROVINCE),
             Transition("approved", "archived", Label("归档", "Archive"), _REVIEWERS, _APPROVE),
             Transition("draft", "void", Label("作废", "Make void"), _FIELD | _REVIEWERS),
             Transition("returned", "void", Label("作废", "Make void"), _FIELD | _REVIEWERS),
             Transition("submitted", "void", Label("作废", "Make void"), _REVIEWERS),
         ),
         always_open=frozenset({"notes", "evidence", "captions", "review"}),
+        held={"submitted": "township", "township": "county", "county": "city", "city": "province"},
     )
     sections = (
         Section(
@@ -149,6 +164,6 @@ class Inspection(RecordSchema):
     review = Notes(
         Label("审核意见", "Review"),
         writer="staff",
-        hint=Label("item 写明有问题的字段", "item names the field that is wrong"),
+        hint=Label("item 写明有问题的字段或照片", "item names the field or the photo that is wrong"),
     )
     notes = Notes(Label("备忘", "Notes"))

@@ -22,6 +22,7 @@ from server.console import (
     merge,
     places,
     records,
+    review,
     search,
     settings,
 )
@@ -40,6 +41,7 @@ DESKS = (
     search.desk,
     map.desk,
     merge.desk,
+    review.desk,
     checklists.desk,
     places.desk,
     access.desk,

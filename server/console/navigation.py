@@ -47,7 +47,10 @@ GROUPS: Sequence[Group] = (
     ),
     Group(
         Label("合并与审核", "Merging and review"),
-        (Entry(Label("合并台", "Merge desk"), "merge", "console.merge.queue", "merge.read"),),
+        (
+            Entry(Label("合并台", "Merge desk"), "merge", "console.merge.queue", "merge.read"),
+            Entry(Label("逐级审核", "Review"), "checklist", "console.review.queue", "review.read"),
+        ),
     ),
     Group(
         Label("平板与人员", "Tablets and people"),
