@@ -47,10 +47,10 @@ def screens(folder: Path, turns: int) -> list[Verdict]:
         assert ui.seats is not None
         tablet = ui.seats.current.tablet()
         try:
-            _fill(tablet)
+            fill(tablet)
         finally:
             tablet.close()
-        card = f"/institutions/{_id(0, 7)}"
+        card = f"/institutions/{id_of(0, 7)}"
         pages: dict[str, Callable[[], str]] = {
             "today": lambda: "/",
             "institutions": lambda: "/institutions",
@@ -123,34 +123,34 @@ def _told(name: str, taken: Taken) -> float:
 # ---- the tablet --------------------------------------------------------------------------------------------
 
 
-def _fill(tablet: Tablet) -> None:
+def fill(tablet: Tablet) -> None:
     """Records as a pull puts them there, and photos as capture attaches them."""
     chance = random.Random(7)
     with tablet.store.database.writing():
         for number in range(INSTITUTIONS):
-            _put(tablet, "institution", _id(0, number), {
+            _put(tablet, "institution", id_of(0, number), {
                 "name": f"{chance.choice(_NAMES)}{chance.choice(_SUBJECTS)}培训中心{number}",
                 "area": f"{AREA}{number % 20 + 1:03d}", "status": "operating", "category": "art",
                 "address": f"{chance.choice(_ROADS)} {number % 400} 号", "legal_representative": "罗雨",
                 "place": {"lat": 282_000_000 + chance.randrange(-900_000, 900_000), "lon": 1_129_000_000 + chance.randrange(-900_000, 900_000)},
             })  # fmt: skip
         for number in range(HAZARDS):
-            _put(tablet, "hazard", _id(2, number), {
-                "institution": _id(0, number % 50), "area": f"{AREA}001", "description": f"疏散通道堆放杂物 {number}",
+            _put(tablet, "hazard", id_of(2, number), {
+                "institution": id_of(0, number % 50), "area": f"{AREA}001", "description": f"疏散通道堆放杂物 {number}",
                 "grade": "general", "status": "open" if number % 4 == 0 else "verified", "deadline": f"2026-1{number % 3}-1{number % 9}",
             })  # fmt: skip
         each = PHOTOS // INSPECTIONS
         for number in range(INSPECTIONS):
             status = "draft" if number < 12 else "returned" if number < 16 else "approved"
-            values: dict[str, Any] = {"institution": _id(0, number % 50), "name": "学雅口才", "area": f"{AREA}001", "mode": "patrol",
+            values: dict[str, Any] = {"institution": id_of(0, number % 50), "name": "学雅口才", "area": f"{AREA}001", "mode": "patrol",
                                       "started_at": f"2026-11-{number % 27 + 1:02d}T02:00:00.000Z", "status": status}  # fmt: skip
             values |= {f"answers/FIR-{one:02d}": {"answer": "yes", "remark": "现场查看，符合要求"} for one in range(ANSWERS)}
             for one in range(each):
-                evidence, digest = _id(3, number * 100 + one), f"{number * 100 + one:064x}"
+                evidence, digest = id_of(3, number * 100 + one), f"{number * 100 + one:064x}"
                 values[f"evidence/{evidence}"] = {"sha256": digest, "size": 3_400_000, "mime": "image/jpeg"}
-                _put(tablet, "evidence", evidence, {"subject": _id(1, number), "sha256": digest, "mime": "image/jpeg", "size": 3_400_000})
+                _put(tablet, "evidence", evidence, {"subject": id_of(1, number), "sha256": digest, "mime": "image/jpeg", "size": 3_400_000})
                 tablet.store.uploads.attach(evidence, digest, 3_400_000, "image/jpeg", "original", f"IMG_{one}.jpg")
-            _put(tablet, "inspection", _id(1, number), values)
+            _put(tablet, "inspection", id_of(1, number), values)
     search = Search(tablet.store)
     while search.catch_up():
         pass
@@ -167,7 +167,8 @@ def _put(tablet: Tablet, kind: str, record: str, values: dict[str, Any]) -> None
     )
 
 
-def _id(sort: int, number: int) -> str:
+def id_of(sort: int, number: int) -> str:
+    """0 institutions, 1 inspections, 2 hazards, 3 evidence."""
     return f"0196f000-{sort:04x}-7000-8000-{number:012x}"
 
 

@@ -24,7 +24,7 @@ import requests
 import waitress
 from PIL import Image
 
-from benchmarks.data import values
+from benchmarks.screens import INSTITUTIONS, PHOTOS, fill, id_of
 from benchmarks.table import Aim, Verdict
 from field_client import inspecting
 from field_client.capture import capture
@@ -32,13 +32,12 @@ from field_client.platform import serving
 from field_client.platform.background import Task
 from field_client.platform.desktop import desktop
 from field_client.platform.wrapping import Cost
-from field_client.search import Search
 from field_client.tablet import Tablet
 from field_client.ui.app import create_ui
 from field_client.ui.guard import Guard, start_url
 from field_client.ui.seats import Seats
 
-INSTITUTIONS, PHOTOS, VISITS = 10_000, 2_000, 20
+TAKEN = 40
 PAINT_S, TAP_S = 0.200, 0.100
 CHROMIUM = os.environ.get("PATROLBOOK_CHROMIUM", "/usr/bin/chromium")
 CHEAP = Cost(memory_kib=64, passes=1, lanes=1)
@@ -50,10 +49,11 @@ def visit(folder: Path, turns: int) -> list[Verdict]:
     with _running(folder / "home") as (origin, start, session, seats):
         tablet = seats.current.tablet()
         started = time.perf_counter()
-        institution, record = _fill(tablet)
-        print(f"filled with {INSTITUTIONS} institutions and {PHOTOS} photos in {time.perf_counter() - started:.0f} s")
+        fill(tablet)
+        record, institution = _begun(tablet), id_of(0, 7)
+        print(f"{INSTITUTIONS} institutions, {PHOTOS} photos, {TAKEN} of this visit: filled in {time.perf_counter() - started:.0f} s")
         evidence = next(path.removeprefix("evidence/") for path in tablet.values(record) if path.startswith("evidence/"))
-        hazard = tablet.records("hazard")[0]
+        hazard = id_of(2, 0)
         pages = {
             "today": "/",
             "institutions": "/institutions",
@@ -87,37 +87,20 @@ def visit(folder: Path, turns: int) -> list[Verdict]:
     ]  # fmt: skip
 
 
-def _fill(tablet: Tablet) -> tuple[str, str]:
-    """(an institution, a visit of it in which half of the items are answered and a twentieth of the photos lie)."""
-    made: list[str] = []
-    for start in range(0, INSTITUTIONS, 500):
-        with tablet.store.writing():
-            for number in range(start, start + 500):
-                said = values(number) | {"area": "430102001001"}
-                known = tablet.registry["institution"].field_of
-                made.append(tablet.write("institution", None, {p: v for p, v in said.items() if known(p) is not None}).record)
-    search = Search(tablet.store)
-    while search.catch_up():
-        pass
-    chance = secrets.SystemRandom()
-    visits = [inspecting.start(tablet, made[number]) for number in range(VISITS)]
-    for number in range(PHOTOS):
-        picture = Image.new("RGB", (64, 48), (chance.randrange(256), chance.randrange(256), number % 256))
+def _begun(tablet: Tablet) -> str:
+    """An inspection in which half of the items are answered, with the photos of a long visit."""
+    record = inspecting.start(tablet, id_of(0, 7))
+    for number in range(TAKEN):
+        picture = Image.new("RGB", (640, 480), (number % 256, 7 * number % 256, 13 * number % 256))
         out = io.BytesIO()
         picture.save(out, "JPEG")
-        taken = capture(tablet, visits[number % VISITS], io.BytesIO(out.getvalue() + secrets.token_bytes(16)), item="FIR-05",
-                        name=f"{number}.jpg", pictures=number < VISITS)  # fmt: skip
-        if number >= VISITS:
-            tablet.store.chores.done(taken.evidence, ["pictures", "mark", "sm3"])
-    for number, group in enumerate(inspecting.groups_of(tablet, visits[0])):
-        for one in group.items[::2] if number else group.items:
+        content = io.BytesIO(out.getvalue() + secrets.token_bytes(16))
+        capture(tablet, record, content, item="FIR-05", name=f"{number}.jpg", watermark=False)
+    for group in inspecting.groups_of(tablet, record):
+        for one in group.items[::2]:
             if one.member == "answer":
-                inspecting.answer(tablet, visits[0], one, {"answer": "yes"})
-    for number in range(300):
-        said = {"institution": made[number], "area": "430102001001", "description": f"疏散通道堆放杂物 {number}", "grade": "general",
-                "deadline": f"2026-12-{number % 28 + 1:02d}", "status": "open"}  # fmt: skip
-        tablet.write("hazard", None, said)
-    return made[0], visits[0]
+                inspecting.answer(tablet, record, one, {"answer": "yes"})
+    return record
 
 
 def _pages(session: requests.Session, url: str, turns: int) -> list[float]:

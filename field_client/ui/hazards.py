@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from field_client import agenda, inspecting, rectifying
 from field_client.moments import moment
+from field_client.search import Search
 from field_client.showing import title_of
 from field_client.tablet import Tablet
 from field_client.ui import here, typed
@@ -39,13 +40,23 @@ def listed() -> str:
     tablet = here.tablet()
     today = agenda.today_of(tablet)
     dangers = agenda.dangers(tablet, today)
-    waiting = []
-    for record in tablet.store.mentioning(KIND, '"rectified"'):
-        values = told(tablet.values(record))
-        if values["status"] == "rectified" and DELETED not in values:
-            waiting.append((record, values, title_of(tablet, str(values["institution"] or ""))))
-    closed = sum(tablet.values(one).get("status") == "verified" for one in tablet.store.mentioning(KIND, '"verified"'))
-    return here.page("hazards/list.html", dangers=dangers[:LISTED], more=max(0, len(dangers) - LISTED), waiting=waiting, closed=closed)
+    waiting = _in_status(tablet, "rectified")
+    shown = dangers[:LISTED]
+    named = {one.institution for one in shown} | {str(values["institution"] or "") for _, values in waiting}
+    return here.page(
+        "hazards/list.html",
+        dangers=shown,
+        more=max(0, len(dangers) - LISTED),
+        waiting=waiting,
+        closed=len(_in_status(tablet, "verified")),
+        names=Search(tablet.store).names(named),
+    )
+
+
+def _in_status(tablet: Tablet, status: str) -> list[tuple[str, Told]]:
+    """The hazards that stand there now."""
+    found = [(one.record, Told(values_of(one, Hazard.merge_of))) for one in tablet.store.views(tablet.store.mentioning(KIND, f'"{status}"'))]
+    return [(record, values) for record, values in found if values["status"] == status and DELETED not in values]
 
 
 @screen.get("/hazards/new")

@@ -27,6 +27,7 @@ from field_client.ui.typed import digest
 from schemas.base import DELETED
 from schemas.certificates import certificate_of, day_of, why_not
 from schemas.forms import FormGroup, FormItem, FormStep, form_of
+from schemas.kinds.hazard import Hazard
 from schemas.kinds.inspection import Inspection
 from schemas.labels import Label
 from schemas.library.answers import REASONS, Verdict, misfit, photo_due, verdict
@@ -194,10 +195,10 @@ class Visit:
 def hazards_by_item(tablet: Tablet, inspection: str) -> dict[str, list[tuple[str, str]]]:
     """The hazards that were noted in an inspection: item code → (id, description)."""
     found: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for record in tablet.store.mentioning("hazard", inspection):
-        values = tablet.values(record)
+    for state in tablet.store.views(tablet.store.mentioning(Hazard.kind, inspection)):
+        values = values_of(state, Hazard.merge_of)
         if values.get("inspection") == inspection and DELETED not in values:
-            found[str(values.get("item") or "")].append((record, str(values.get("description") or "")))
+            found[str(values.get("item") or "")].append((state.record, str(values.get("description") or "")))
     return found
 
 
@@ -211,10 +212,10 @@ def listed() -> str:
     open_now = agenda.visits(tablet)
     done = []
     for status in ("submitted", "approved"):
-        for record in tablet.store.mentioning(KIND, f'"{status}"'):
-            values = tablet.values(record)
+        for state in tablet.store.views(tablet.store.mentioning(KIND, f'"{status}"')):
+            values = values_of(state, Inspection.merge_of)
             if values.get("status") == status and DELETED not in values:
-                done.append((str(values.get("started_at") or ""), record, str(values.get("name") or ""), status))
+                done.append((str(values.get("started_at") or ""), state.record, str(values.get("name") or ""), status))
     done.sort(reverse=True)
     return here.page(
         "inspection/list.html", drafts=open_now.drafts, returned=open_now.returned, done=done[:LISTED], more=len(done) - LISTED
