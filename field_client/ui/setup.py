@@ -11,7 +11,7 @@ import platform
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-from flask import Response, request
+from flask import Response, jsonify, request
 
 from custody.media import HEAD_BYTES, identify
 from custody.pictures.orders import Order
@@ -48,9 +48,11 @@ def begin() -> Response | str:
 
 
 @screen.post("/setup/picture")
-def picture() -> str:
-    """Address and code out of a photo of the county's QR code."""
+def picture() -> Response | str:
+    """Address and code out of a photo of the county's QR code, or out of a still of the camera that a script sends."""
     given = request.files.get("picture")
+    if here.wants_json():
+        return jsonify(read_picture(given.read() if given is not None else b"")._asdict())
     try:
         if given is None or not given.filename:
             raise Refused(detail=Label("请先拍摄或选择图片", "take or choose a picture first"))

@@ -99,6 +99,16 @@ def test_the_county_s_qr_code_is_read_from_a_picture(ui: Screen, server: TestSer
     assert field(answer.text, "url") == said["url"] and field(answer.text, "code") == said["code"]
 
 
+def test_a_still_of_the_camera_is_answered_to_the_script(ui: Screen) -> None:
+    said = {"url": "https://county.example", "code": "K7M2-P9XD-4HTR", "log": ""}
+    picture = io.BytesIO()
+    segno.make(f"patrolbook:enrol?{urlencode(said)}", error="m").save(picture, kind="png", scale=8, border=4)
+    headers = {"Origin": ui.origin, "Accept": "application/json"}
+    files = {"picture": ("still.png", picture.getvalue(), "image/png")}
+    assert ui.post("/setup/picture", files=files, headers=headers).json() == said
+    assert ui.post("/setup/picture", files={"picture": ("still.jpg", jpeg(64, 48))}, headers=headers).status_code == 409
+
+
 def test_a_picture_without_a_code_says_so(ui: Screen) -> None:
     answer = ui.post("/setup/picture", files={"picture": ("x.png", b"no picture", "image/png")})
     assert "notice wrong" in answer.text

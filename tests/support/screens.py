@@ -88,9 +88,9 @@ def shown(home: Path, platform: Platform | None = None) -> Iterator[Screen]:
             yield screen
         finally:
             screen.session.close()
+            server.task_dispatcher.shutdown()
             server.trigger.pull_trigger(server.close)  # in its own thread: closed under its feet it would complain
             thread.join(5)
-            server.task_dispatcher.shutdown()
             seats.close()
 
 

@@ -1,6 +1,7 @@
 // What makes the tablet's pages quicker; every page works without it.
 //   [data-pad]         the PIN pad: digits, erase, the pause after wrong PINs
 //   [data-watch=url]   looks how far the background is: [data-bar], [data-phase], [data-chip]; data-after: goes there when done
+//   [data-scan=url]    looks for the county's code through the camera
 //   [data-fill=url]    is filled with a piece of a page that takes a moment
 //   form[data-live]    shows results while somebody types
 //   [data-send]        a chosen file is sent at once
@@ -74,6 +75,37 @@ async function refresh(place, address) {
   if (place.querySelector(":active, [data-sent]")) return;
   const answer = await fetch(address, { headers: { Accept: "text/html" } });
   if (answer.ok && !answer.redirected) place.innerHTML = await answer.text();
+}
+
+// --- the county's code through the camera: a still every second until one is read ---
+for (const button of by("[data-scan]")) {
+  if (!navigator.mediaDevices?.getUserMedia) continue;
+  const view = document.querySelector("[data-scan-view]"), form = document.getElementById("typed");
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    let stream;
+    try { stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", width: { ideal: 1280 } } }); } catch { button.hidden = true; return; }
+    view.srcObject = stream;
+    view.classList.remove("hidden");
+    button.hidden = true;
+    await view.play();
+    const canvas = document.createElement("canvas");
+    while (stream.active) {
+      [canvas.width, canvas.height] = [view.videoWidth, view.videoHeight];
+      canvas.getContext("2d").drawImage(view, 0, 0);
+      const body = new FormData();
+      body.set("picture", await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.9)), "still.jpg");
+      const answer = await fetch(button.dataset.scan, { method: "POST", body, headers: { Accept: "application/json" } }).catch(() => null);
+      if (answer?.ok) {
+        const { url, code, log } = await answer.json();
+        for (const track of stream.getTracks()) track.stop();
+        Object.assign(form.elements.url, { value: url }); Object.assign(form.elements.code, { value: code }); Object.assign(form.elements.log, { value: log });
+        form.requestSubmit();
+        return;
+      }
+      await new Promise((go) => setTimeout(go, 700));
+    }
+  });
 }
 
 // --- results while somebody types ---
