@@ -186,14 +186,15 @@ def told(seat: Seat, waiting: int) -> dict[str, Any]:
     )  # fmt: skip
     problem = last.problem if last is not None else None
     language = here.language()
+    retrying = bool(doing and doing.phase == telling.PHASES["waiting"])  # what it then counts are tries
     return {
         "state": state,
         "waiting": waiting,
         "rounds": rounds.rounds,
         "phase": doing.phase.text(language) if doing else "",
-        "retrying": bool(doing and doing.phase == telling.PHASES["waiting"]),
-        "done": doing.done if doing else 0,
-        "total": doing.total if doing else 0,
+        "retrying": retrying,
+        "done": doing.done if doing and not retrying else 0,
+        "total": doing.total if doing and not retrying else 0,
         "problem": problem.text(language) if problem else "",
         "hint": problem.next_step(language) if problem else "",
         "last": last.at_ms if last else None,
