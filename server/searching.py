@@ -151,7 +151,9 @@ class Searcher:
     def catch_up(self, patience: float | None = None, stop: Callable[[], bool] = lambda: False) -> int:
         """Index what was kept since the last time, for at most so many seconds; returns what is still to do."""
         until = None if patience is None else time.monotonic() + patience
-        if self.behind() == 0:
+        with self.texts.reading() as index:
+            there = self.texts.fits(index, self.house.epoch)  # on a new server not even the tables are
+        if there and self.behind() == 0:
             return 0
         while True:
             with self.texts.writing(self.house.epoch) as index, self.house.database.read() as conn:

@@ -55,11 +55,12 @@ def every(house: Instance, conn: Connection, now: int) -> list[Seen]:
     return [_seen(conn, row, by_device[str(row["device"])], broken, now) for row in rows]
 
 
-def loose(house: Instance, conn: Connection) -> list[Loose]:
-    """The replicas that wrote outside a shift, or that show that their tablet was restored or copied."""
+def loose(house: Instance, conn: Connection, device: str | None = None) -> list[Loose]:
+    """The replicas, or those of one device, that wrote outside a shift, or that show that their tablet was restored or
+    copied."""
     shifts = list(house.projections.rows(conn, "shift"))
     found = []
-    for span in chains.spans(conn):
+    for span in chains.spans(conn, device):
         own = chains.replicas_of(conn, span.device)
         if span.replica not in own:  # the server's own
             continue

@@ -37,6 +37,14 @@ TOUCH_MS = 30_000
 NOTED_MS = 400 * 86_400_000
 """How long sign-ins are kept."""
 
+OUTCOMES = {
+    "in": Label("登录", "Signed in"),
+    "first": Label("设置密码并登录", "Set the password and signed in"),
+    "wrong": Label("密码或代码不对", "Wrong password or code"),
+    "second": Label("验证码不对", "Wrong code of the second step"),
+}
+"""What came of an attempt to sign in, as it is noted."""
+
 SIGNED, SECOND = "signed", "second"
 _LOGIN = re.compile(r"[\w.@+-]{2,60}\Z")
 _PHONE = re.compile(r"1[3-9]\d{9}\Z")
@@ -233,7 +241,7 @@ def change_password(house: Instance, session: Session, old: str, new: str, visit
     passwords.check_strength(new, (account.login, account.phone or "", person.name if person else "", authority))
     kept = passwords.hashed(new)
     with house.database.write() as conn:
-        guesses.forgive(conn, keys)
+        guesses.forgive(conn, keys, house.now())
         accounts.put(conn, _the(conn, account.person)._replace(password=kept, changed=house.now()))
         accounts.end_of(conn, account.person, session.digest)
 
@@ -248,7 +256,7 @@ def set_second(house: Instance, session: Session, seed: str, code: str, visit: V
     if step is None:
         raise _failed(house, account, visit, "second")
     with house.database.write() as conn:
-        guesses.forgive(conn, keys)
+        guesses.forgive(conn, keys, house.now())
         accounts.put(
             conn,
             _the(conn, account.person)._replace(totp=second.seal(house.keys, account.person, seed), totp_step=step),
@@ -298,7 +306,7 @@ def _with_code(house: Instance, session: Session, code: str, visit: Visit) -> No
     with house.database.write() as conn:
         right = second.passes(conn, house.keys, account, code, house.now())
         if right:
-            guesses.forgive(conn, keys)
+            guesses.forgive(conn, keys, house.now())
     if not right:
         raise _failed(house, account, visit, "second")
 
@@ -317,7 +325,8 @@ def _begin(
         accounts.begin(
             conn, Session(digest_of(token), account.person, stage, now, now, ends, visit.address, visit.agent)
         )
-        guesses.forgive(conn, [key for key in keys if not halfway and not key.startswith("address:")])
+        # Halfway the account's own count stands: the second step is guessed at under it.
+        guesses.forgive(conn, [key for key in keys if not halfway or guesses.of_address(key)], now)
         if not halfway:
             accounts.note(conn, SignIn(now, account.person, outcome, visit.address, visit.agent))
     return Begun(token, halfway, _known_mark(house, account.person))

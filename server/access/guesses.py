@@ -19,6 +19,7 @@ FREE_OF_ADDRESS = 30
 """An office shares one address."""
 WAITS_S = (5, 15, 30, 60, 120, 300, 600, 900)
 FORGOTTEN_MS = 24 * 3_600_000
+_ADDRESS = "address:"
 
 
 def count(conn: Connection, keys: Sequence[str], now: int) -> None:
@@ -31,9 +32,18 @@ def count(conn: Connection, keys: Sequence[str], now: int) -> None:
         accounts.keep_guess(conn, Guess(one.key, one.count + 1, now, now + _pause(one.key, one.count + 1)))
 
 
-def forgive(conn: Connection, keys: Sequence[str]) -> None:
-    """The guess was right."""
-    accounts.forgive(conn, keys)
+def forgive(conn: Connection, keys: Sequence[str], now: int) -> None:
+    """The guess was right: its account begins anew, and its address has one guess less."""
+    accounts.forgive(conn, [key for key in keys if not of_address(key)])
+    for key in keys:
+        if of_address(key):
+            held = accounts.guess(conn, key)
+            accounts.keep_guess(conn, Guess(key, max(held.count - 1, 0), held.newest, now))
+
+
+def of_address(key: str) -> bool:
+    """Whether guesses under this key are those of an address."""
+    return key.startswith(_ADDRESS)
 
 
 def _current(one: Guess, now: int) -> Guess:
@@ -41,5 +51,5 @@ def _current(one: Guess, now: int) -> Guess:
 
 
 def _pause(key: str, count: int) -> int:
-    over = count - (FREE_OF_ADDRESS if key.startswith("address:") else FREE)
+    over = count - (FREE_OF_ADDRESS if of_address(key) else FREE)
     return 0 if over < 0 else WAITS_S[min(over, len(WAITS_S) - 1)] * 1000

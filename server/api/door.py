@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any, ParamSpec
 from urllib.parse import quote, urlsplit
@@ -27,9 +28,10 @@ from server.api import bodies
 from server.errors import language_of
 from server.instance import Instance
 from server.keys import Voice
+from server.storage import contacts
 from server.storage.people import Device
 from server.uploads import Depot
-from sync.core.errors import DigestMismatch, InvalidField, Malformed, TooLarge
+from sync.core.errors import DigestMismatch, InvalidField, Malformed, Problem, TooLarge
 
 EXTENSION = "patrolbook"
 SMALLEST_PACKED = 600
@@ -146,6 +148,10 @@ def _admit(body_digest: str, revoked_may: bool, key_of: KeyOf = device_key) -> N
         found = signatures.check(conn, house.nonces, credentials, message, now, house.settings.clock_ms, key_of)
         if found.revoked is not None and not revoked_may:
             raise revocations.told(house, conn, found)
+        fresh = contacts.fresh(conn, found.id, now)
+    if not fresh:
+        with suppress(Problem), house.database.write() as conn:  # what it came for matters more
+            contacts.heard(conn, found.id, now)
     g.device = found
 
 

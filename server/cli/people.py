@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from urllib.parse import urlencode
 
 import click
 import segno
@@ -11,14 +10,13 @@ import segno
 from schemas.base import COMPARTMENTS
 from schemas.kinds.institution import DEPARTMENTS
 from schemas.labels import Label
-from server import acts, decisions, leases, officer_keys, revocations
+from server import decisions, leases, officer_keys, revocations, staffing, tablets
 from server.access import enrolment, rights
 from server.access.rights import ROLES
 from server.cli.frame import Group, Run, as_json, by, command, main, option, reason
 from server.listing import Listing
 from server.moments import moment
 from server.storage import people
-from server.storage.database import Connection
 from server.storage.people import Grant, Person
 from sync.core.errors import InvalidField, NotFound
 
@@ -64,7 +62,7 @@ def add(run: Run, name: str, role: str, areas: tuple[str, ...], department: str 
         for area in areas:
             # Whoever works behind a wall also reads the register in front of it, and writes nothing there.
             for compartment in {"", rights.BEHIND.get(role, "")}:
-                _give(conn, Grant(house.keys.new_id(now), person.id, area, role, now, None, compartment, department or ""), now)
+                staffing.give(conn, Grant(house.keys.new_id(now), person.id, area, role, now, None, compartment, department or ""), now)
     run.say(Label(f"已登记 {person.name}：{person.id}", f"Added {person.name}: {person.id}"))
 
 
@@ -162,8 +160,7 @@ def invite(run: Run, person: str, hours: float, url: str, no_qr: bool) -> None:
     run.say(Label(f"有效至 {until}，只能用一次，不会再显示。", f"Good until {until}, once; it is not shown again."))
     run.say(Label(f"公钥指纹：{voice.fingerprint}", f"Fingerprint of the log's key: {voice.fingerprint}"))
     if not no_qr:
-        asked = {"url": url, "code": code, "log": voice.fingerprint.replace(" ", "")}
-        segno.make(f"patrolbook:enrol?{urlencode(asked)}", error="m").terminal(compact=True)
+        segno.make(tablets.enrolment_link(url, code, voice.fingerprint), error="m").terminal(compact=True)
 
 
 @command(
@@ -297,7 +294,7 @@ def add_grant(
             rights.BEHIND.get(role or who.role, "") if compartment is None else compartment.removeprefix("open"),
             department or "",
         )
-        _give(conn, new, house.now())
+        staffing.give(conn, new, house.now())
     run.say(
         Label(f"已授权 {who.name}：{_area(run, new)}（{new.id}）", f"Granted {who.name} {_area(run, new)} ({new.id})")
     )
@@ -333,23 +330,10 @@ def remove_grant(run: Run, grant: str) -> None:
     now = run.house.now()
     with run.house.database.write() as conn:
         held = next((one for one, _ in people.every_grant(conn) if one.id == grant), None)
-        if held is None or not people.end_grant(conn, grant, now):
+        if held is None:
             raise NotFound(what=grant)
-        acts.append(conn, _wall(conn, held), acts.GRANT_ENDED, now, grant=grant, person=held.person)
+        staffing.end_grant(conn, held, now)
     run.say(Label(f"已结束 {grant}", f"Ended {grant}"))
-
-
-def _give(conn: Connection, new: Grant, now: int) -> None:
-    """Grant, and say so in the log."""
-    rights.grant(conn, new)
-    said = {name: value for name, value in new._asdict().items() if name != "id" and (name != "department" or value)}
-    acts.append(conn, _wall(conn, new), acts.GRANTED, now, grant=new.id, **said)
-
-
-def _wall(conn: Connection, grant: Grant) -> str:
-    """The compartment whose log tells of a grant: also the open grants of those who work behind a wall."""
-    who = people.person(conn, grant.person)
-    return grant.compartment or rights.BEHIND.get(who.role if who is not None else "", "")
 
 
 def _area(run: Run, grant: Grant) -> str:

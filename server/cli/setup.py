@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 
 import click
 
 from schemas.labels import Label
-from schemas.library import library, template
-from server import decisions
-from server.access import rights
+from schemas.library import library
 from server.cli.frame import Run, command, main, option
-from server.instance import create_instance
+from server.founding import found
 from server.serve import Listening
 from server.serve import serve as serve_app
-from server.storage import facts, people
-from server.storage.people import Grant, Person
-from sync.core.rules import Rights
 
 
 @command(
@@ -34,16 +28,7 @@ from sync.core.rules import Rights
 @option("--admin", required=True, about=Label("第一位管理员的姓名", "Name of the first administrator"))
 @option("--origin", about=Label("日志名称（默认按区划生成）", "Name of the log (made from the area if left out)"))
 def init(run: Run, name: str, area: str, admin: str, origin: str | None) -> None:
-    house = create_instance(run.settings, origin or f"patrolbook/{area}/{secrets.token_hex(4)}")
-    now = house.now()
-    person = Person(house.keys.new_id(now), admin, "admin", now)
-    with house.database.write() as conn:
-        facts.put(conn, facts.NAME, name)
-        facts.put(conn, facts.AREA, area)
-        people.add_person(conn, person)
-        rights.grant(conn, Grant(house.keys.new_id(now), person.id, "", "admin", now, None))
-    record, values = template()
-    decisions.write(house.desk, "checklist", record, values, by=[person.id], rights=Rights("admin", ("",)))
+    house, person = found(run.settings, name, area, admin, origin)
     run.say(Label(f"已在 {run.settings.data} 建立服务器", f"A server is set up in {run.settings.data}"), "bold green")
     run.say(Label(f"日志：{house.keys.open.origin}", f"Log: {house.keys.open.origin}"))
     run.say(Label(f"公钥指纹：{house.keys.open.fingerprint}", f"Fingerprint of its key: {house.keys.open.fingerprint}"))

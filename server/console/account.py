@@ -17,12 +17,6 @@ from sync.core.errors import InvalidField, NotFound, Problem, SignInFailed, TooM
 
 desk = Desk("account", __name__)
 
-OUTCOMES = {
-    "in": Label("登录", "Signed in"),
-    "first": Label("设置密码并登录", "Set the password and signed in"),
-    "wrong": Label("密码或代码不对", "Wrong password or code"),
-    "second": Label("验证码不对", "Wrong code of the second step"),
-}
 _SHOWN = 12
 
 
@@ -104,7 +98,7 @@ def _values(**more: Any) -> dict[str, Any]:
         }
     return {
         **values,
-        "outcomes": OUTCOMES,
+        "outcomes": accounts.OUTCOMES,
         "shortest": passwords.SHORTEST,
         "offer": None,
         "spare": None,

@@ -57,6 +57,8 @@ def enter() -> Answer:
 
 @desk.get("/sign-in/first", may=ANYBODY)
 def first() -> Answer:
+    if current_seat() is not None:
+        return onward(_next())
     return page("door/first.html", login="", code="", wrong=None, next=_next(), kept="", shortest=passwords.SHORTEST)
 
 

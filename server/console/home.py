@@ -1,12 +1,67 @@
-"""The home page: what waits for whoever sits there."""
+"""The home page: what waits for whoever sits there, what is overdue, what has not synced, and two charts."""
 
 from __future__ import annotations
 
-from server.console.frame import Answer, Desk, page
+from typing import Any
+
+from flask import current_app, url_for
+
+from schemas.labels import Label
+from server import overview
+from server.console.frame import Answer, Desk, Seat, instance, page, seat
+from server.overview import Waiting
+from server.storage.database import Connection
 
 desk = Desk("home", __name__)
+
+LISTING = "console.records.listing"
+MERGE = "console.merge.queue"
+
+
+class Tile:
+    """A number with what it counts; `address` is where the work is, empty where there is no such page for the role."""
+
+    def __init__(self, number: str, label: Label, state: str, icon: str, address: str = "", note: Label | None = None):
+        self.number, self.label, self.state, self.icon = number, label, state, icon
+        self.address, self.note = address, note
 
 
 @desk.get("/", may="home")
 def start() -> Answer:
-    return page("home/start.html")
+    house, who = instance(), seat()
+    if not who.may("records.read"):
+        return page("home/field.html")
+    with house.database.read() as conn:
+        return page(
+            "home/start.html",
+            tiles=_tiles(conn, who),
+            synced=overview.synced(house, conn, who.sight) if who.may("devices.read") else None,
+            institutions=overview.institutions(house, conn, who.sight),
+            weeks=overview.hazards(house, conn, who.sight),
+        )
+
+
+def _tiles(conn: Connection, who: Seat) -> list[Tile]:
+    house = instance()
+    late = [_waiting(one) for one in overview.overdue(house, conn, who.sight)]
+    found: list[Tile] = []
+    if who.may("merge.read"):
+        waiting = overview.conflicts(conn, who.sight)
+        days = (house.now() - waiting.since) // 86_400_000 if waiting.since is not None else 0
+        note = Label(f"最早的已等 {days} 天", f"the oldest for {days} days") if days else None
+        state = "wait" if waiting.number else "ok"
+        found.append(Tile(str(waiting.number), Label("冲突待决", "conflicts to decide"), state, "merge", _at(MERGE), note))
+    if who.may("review.read"):
+        found += [_waiting(one) for one in overview.steps(house, conn, who.sight)]
+    return [*late, *found]
+
+
+def _waiting(one: Waiting) -> Tile:
+    number = f"{one.number}+" if one.more else str(one.number)
+    state = "ok" if not one.number else "late" if one.late else "wait"
+    query = {"overdue": "1"} if one.late else {"status": one.status}
+    return Tile(number, one.label, state, "clock" if one.late else "wait", _at(LISTING, kind=one.kind, **query))
+
+
+def _at(endpoint: str, **values: Any) -> str:
+    return url_for(endpoint, **values) if endpoint in current_app.view_functions else ""

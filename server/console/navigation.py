@@ -54,7 +54,10 @@ GROUPS: Sequence[Group] = (
     ),
     Group(
         Label("平板与人员", "Tablets and people"),
-        (Entry(Label("平板", "Tablets"), "tablet", "console.devices.listing", "devices.read"),),
+        (
+            Entry(Label("平板", "Tablets"), "tablet", "console.devices.listing", "devices.read"),
+            Entry(Label("人员", "People"), "people", "console.people.listing", "people.read"),
+        ),
     ),
     Group(
         Label("管理", "Administration"),

@@ -61,7 +61,7 @@ def offered(kept: str) -> dict[str, object]:
     """The values of the page that offers a kept post again; empty for anything that is none."""
     try:
         body = orjson.loads(kept)
-        path = frame.local(body["path"], "")
+        path = frame.local(str(body["path"]), "")
         fields = [(str(name), [str(one) for one in values]) for name, values in body["fields"]]
         files = bool(body["files"])
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):

@@ -22,6 +22,8 @@ desk = Desk("settings", __name__)
 
 FOLDER = "backups"
 LATEST = 20
+SCARCE = 0.1
+"""The part of the disk that should stay free."""
 
 
 class Made(NamedTuple):
@@ -45,7 +47,8 @@ def show() -> Answer:
         fingerprint=house.keys.open.fingerprint,
         origin=house.keys.open.origin,
         data=house.settings.data,
-        free=shutil.disk_usage(house.settings.data).free,
+        tight=_tight(house.settings.data),
+        counted=_counted(),
         backups=_made(),
     )
 
@@ -76,13 +79,25 @@ def backup() -> Answer:
     house = instance()
     stamp = datetime.fromtimestamp(house.now() / 1000, CHINA).strftime("%Y-%m-%d-%H%M%S")
     made = back_up(house.settings.data, house.settings.data / FOLDER / stamp)
+    zh, en = (f"：{made.blobs} 个文件", f": {made.blobs} files") if _counted() else ("", "")
     say(
         Label(
-            f"备份 {stamp} 已完成：{made.blobs} 个文件。密钥不在其中，请另行保管；请把备份复制到另一块磁盘。",
-            f"Backup {stamp} is done: {made.blobs} files. Keys are not in it, keep them elsewhere; copy it to another disk.",
+            f"备份 {stamp} 已完成{zh}。密钥不在其中，请另行保管；请把备份复制到另一块磁盘。",
+            f"Backup {stamp} is done{en}. Keys are not in it, keep them elsewhere; copy it to another disk.",
         )
     )
     return onward(url_for(".show"))
+
+
+def _counted() -> bool:
+    """Whether the reader may know how much there is: what lies behind the wall is counted in a backup as well."""
+    return bool(seat().sight.within)
+
+
+def _tight(data: Path) -> bool:
+    """Whether the disk is nearly full; how full it is would tell of uploads that the reader does not see."""
+    usage = shutil.disk_usage(data)
+    return usage.free < usage.total * SCARCE
 
 
 def _made() -> list[Made]:

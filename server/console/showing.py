@@ -25,7 +25,7 @@ YEAR_S = 365 * 86_400
 
 def furnish(app: Flask) -> None:
     """Give the templates their words, and the application the console's files."""
-    app.jinja_env.globals.update(asset=_asset, token=_token, said=_said)
+    app.jinja_env.globals.update(asset=_asset, authority=_authority, said=_said, token=_token)
     app.context_processor(_values)
     app.add_url_rule("/", "front", _front)
     app.add_url_rule(f"{frame.PREFIX}/static/<path:name>", "console-file", _file)
@@ -37,7 +37,7 @@ def _values() -> dict[str, Any]:
         return {}
     seat = frame.current_seat()
     if seat is None:
-        return {"seat": None, "here": frame.here(), "authority": _authority()}
+        return {"seat": None, "here": frame.here()}
     return {
         "seat": seat,
         "here": frame.here(),

@@ -22,10 +22,12 @@ class Span(NamedTuple):
     last: int
 
 
-def spans(conn: Connection) -> list[Span]:
-    """Every replica of the open log that wrote anything, in the order of its first leaf."""
+def spans(conn: Connection, device: str | None = None) -> list[Span]:
+    """Every replica of the open log that wrote anything, or those of one device, in the order of its first leaf."""
     count, first, last = func.count(), func.min(changes.c.n), func.max(changes.c.n)
     wanted = select(changes.c.replica, func.min(changes.c.device), count, first, last).where(changes.c.log == "")
+    if device is not None:
+        wanted = wanted.where(changes.c.replica.in_(replicas_of(conn, device)))
     rows = conn.execute(wanted.group_by(changes.c.replica).order_by(func.min(changes.c.leaf)))
     return [Span(*row) for row in rows]
 

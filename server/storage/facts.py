@@ -12,6 +12,11 @@ AREA = "server_area"
 ORIGINALS, LOGGED = "originals", "logged"
 """Whether every opening of an original is in the log, and not only of restricted ones."""
 
+ADDRESS = "server_address"
+"""The address under which tablets reach this server; it goes into the QR code of an enrolment."""
+ENROLMENT, BY_TWO = "enrolment", "two"
+"""Whether a second person has to agree before a tablet is enrolled."""
+
 _write = Bulk(meta, ("key", "value"), conflict=("key",))
 
 

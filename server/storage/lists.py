@@ -173,10 +173,10 @@ class Lists:
     def count(self, conn: Connection, wanted: Wanted, most: int = FEW) -> Count:
         """How many records a list has, up to a bound and for as long as patience lasts."""
         table = self._projections.table(wanted.kind)
-        conditions = self._conditions(table, wanted)
         source = self._source(conn, table, wanted)
         if source is None:
             return Count(0, False)
+        conditions = self._conditions(table, wanted)
         inner: Select[Any] = (
             select(literal_column("1"))
             .select_from(_read_by(table, source.by))

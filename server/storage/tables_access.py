@@ -4,6 +4,7 @@
     devices, replicas   enrolled tablets, and the database incarnations that each has had
     contacts            when each tablet was last heard of
     leases              what the server lends to each tablet, so that its keys can be opened; destroyed when it is revoked
+    invitations         enrolments that wait for a second person
     enrolment_codes     one-time codes, known only by a keyed hash
     blobs               bytes that the server holds and has hashed
     holdings            the act by which a compartment's log says that a blob is held
@@ -88,6 +89,17 @@ leases = Table(
     Column("expires", Big),
     Column("failures", Integer, nullable=False),  # wrong PINs in a row, as proved to the server
     Column("failed", Big),  # when the last one was
+    sqlite_with_rowid=False,
+)
+
+invitations = Table(
+    "invitations",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("person", Text, ForeignKey("people.id"), nullable=False),
+    Column("hours", Integer, nullable=False),
+    Column("asked", Big, nullable=False),
+    Column("asked_by", Text, ForeignKey("people.id"), nullable=False),
     sqlite_with_rowid=False,
 )
 
@@ -186,6 +198,6 @@ viewings = Table(
 )
 
 __all__ = [
-    "awaited", "blob_mentions", "blobs", "contacts", "devices", "enrolment_codes", "grants", "holdings", "leases", "metadata", "people",
+    "awaited", "blob_mentions", "blobs", "contacts", "devices", "enrolment_codes", "grants", "holdings", "invitations", "leases", "metadata", "people",
     "replicas", "uploads", "viewings",
 ]  # fmt: skip

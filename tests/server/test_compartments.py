@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from hashlib import sha256
@@ -24,11 +25,17 @@ from server.verify import verify
 from sync.core.change import Change
 from sync.core.errors import InvalidField
 from sync.core.rules import Rights
+from tests.support.console import PASSWORD, account
 from tests.support.server import TestDevice, TestServer, opened_server, wsgi_server
 
 AREA = "430104001003"
 PHOTO = b"\xff\xd8\xff" + bytes(range(256)) * 300
 SEALED = b"age-encryption.org/v1\n" + bytes(range(255, -1, -1)) * 300
+
+DESKS = ("lead", "admin", "oversight", "department")
+"""Those who sit in front of the wall; of each somebody looks at every page of the console."""
+
+_TOKEN = re.compile(r'name="csrf" value="([0-9a-f]{64})"')
 
 Told = list[tuple[str, int, dict[str, str], bytes]]
 
@@ -61,6 +68,8 @@ def test_the_county_hears_the_same_with_and_without_sealed_activity(
     begun: tuple[TestServer, TestDevice, TestDevice], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server, county, team = begun
+    for role in DESKS:
+        account(server, role, "4301", login=f"desk-{role}", **({"department": "fire"} if role == "department" else {}))
     first, second = ServerKeys.new_id(server.clock()), ServerKeys.new_id(server.clock())
     opening = [hazard(county, first), hazard(county, second)]
     later = [county.change("hazard", first, {"notes/n1": {"text": "已告知", "at": "2026-11-21T02:00:00.000Z"}})]
@@ -70,9 +79,9 @@ def test_the_county_hears_the_same_with_and_without_sealed_activity(
         folder = tmp_path / name
         shutil.copytree(tmp_path / "begun", folder)
         monkeypatch.setattr(ServerKeys, "new_id", staticmethod(_ids()))
-        rounds[name] = _play(folder, county, team, opening, later, sealed if name == "with" else None)
+        rounds[name] = _play(folder, county, team, opening, later, sealed if name == "with" else None, sealed)
     assert rounds["with"] == rounds["without"]
-    assert len(rounds["with"]) > 20
+    assert len(rounds["with"]) > 200
 
 
 def _ids() -> Callable[[int], str]:
@@ -93,6 +102,7 @@ def _play(
     opening: list[Change],
     later: list[Change],
     sealed: list[Change] | None,
+    hidden: list[Change],
 ) -> Told:
     """One history; returns every answer that the county's tablet and desk were given."""
     server = opened_server(Settings(folder / "data"))
@@ -114,6 +124,8 @@ def _play(
         response = ours.request(method, path, body, **headers)
         told.append((path, response.status_code, _told(response.headers), response.content))
         return response
+
+    ids = [opening[0].record, hidden[0].record, county.id, team.id]
 
     def look() -> None:
         pulled = ask("POST", "/pull", orjson.dumps({"epoch": ours.answer["epoch"], "cursors": {}, "log": {"size": 1}}))
@@ -154,8 +166,38 @@ def _play(
     told.append(("push", 0, {}, orjson.dumps(ours.push(*later))))
     decisions.write(server.instance.desk, "hazard", None, {"description": "县里录入", "area": AREA}, by=["p"])
     look()
+    for role in DESKS:
+        told.extend(_pages(server, f"desk-{role}", ids))
     server.instance.close()
     return told
+
+
+def _pages(server: TestServer, login: str, ids: list[str]) -> Told:
+    """What somebody at a desk is shown on every page of the console, with each of these ids where a page takes one."""
+    client = server.app.test_client()
+    seen = client.get("/console/sign-in", headers={"Accept": "text/html"})
+    said = {"csrf": _TOKEN.findall(seen.text)[0], "login": login, "password": PASSWORD}
+    assert client.post("/console/sign-in", data=said).status_code == 303
+    told: Told = []
+    for rule in sorted(server.app.url_map.iter_rules(), key=str):
+        if not rule.rule.startswith("/console/") or "GET" not in (rule.methods or ()) or "static" in rule.rule:
+            continue
+        for path in _filled(rule.rule, ids):
+            answer = client.get(path, headers={"Accept": "text/html"})
+            assert answer.status_code < 500, path
+            headers = {name: value for name, value in answer.headers if name not in ("Date", "Last-Modified", "Set-Cookie")}
+            body = _TOKEN.sub("", answer.get_data(as_text=True)).replace(str(server.instance.settings.data), "")
+            headers.pop("Content-Length", None)  # of the folder's name
+            told.append((f"{login} {path}", answer.status_code, headers, body.encode()))
+    return told
+
+
+def _filled(rule: str, ids: list[str]) -> list[str]:
+    """A rule with values for what it asks: kinds of both sides, ids of both sides."""
+    plain = re.sub(r"<int:[^>]*>", "1", rule)
+    if "<kind>" in plain:
+        return [plain.replace("<kind>", kind).replace("<", "").replace(">", "") for kind in ("hazard", "audit", "nonsense")]
+    return [re.sub(r"<[^>]*>", id, plain) for id in ids] if "<" in plain else [plain]
 
 
 def _on(tablet: TestDevice, server: TestServer) -> TestDevice:

@@ -1,0 +1,288 @@
+"""A county at work, for a console with something to show: three months of hazards, and this week's tablets.
+
+The past is written at the desk by a clock that goes from week to week. The present comes from real tablets, which enrol,
+inspect, photograph and sync over HTTP: two that disagree, and one that has not been heard of for two days.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from demo import roster
+from demo.photos import make_photos
+from demo.processes import Server
+from field_client import inspecting
+from field_client.capture import capture
+from field_client.platform.files import EncryptedFiles
+from field_client.rescue import BLOBS
+from field_client.tablet import Tablet
+from server import decisions
+from server import roster as registers
+from server.access import accounts, enrolment, rights
+from server.access.accounts import Visit
+from server.config import Settings
+from server.founding import found
+from server.instance import Instance, open_instance, wall_ms
+from server.storage import contacts, people
+from server.storage.lists import Lists, Wanted
+from server.storage.people import Grant, Person
+from sync.core.rules import Rights
+
+COUNTY, CITY, PROVINCE = "430103", "4301", "43"
+ELSEWHERE = "430104"
+PASSWORD = "teapot-by-the-south-window"
+WEEKS = 12
+WEEK_MS = 7 * 86_400_000
+PHOTOS = 8
+HERE = Visit("127.0.0.1", "make serve")
+SEED = 20261125
+
+
+class Role(NamedTuple):
+    """Somebody of the demonstration. `login` is empty for those who work on a tablet only."""
+
+    name: str
+    role: str
+    area: str
+    login: str = ""
+    department: str = ""
+    sealed: bool = False
+
+
+CAST = (
+    Role("周强", "staff", COUNTY, "staff"),
+    Role("唐静", "staff", COUNTY, "staff2"),
+    Role("孙丽", "lead", COUNTY, "lead"),
+    Role("何军", "city", CITY, "city"),
+    Role("赵刚", "province", PROVINCE, "province", sealed=True),
+    Role("谭明", "oversight", COUNTY, "oversight"),
+    Role("陈消", "department", COUNTY, "fire", department="fire"),
+    Role("李敏", "officer", COUNTY),
+    Role("周凯", "officer", COUNTY),
+    Role("王强", "inspector", COUNTY),
+)
+
+DANGERS = (
+    ("疏散通道堆放杂物，宽度不足一米", "major"),
+    ("灭火器压力不足，已过检验期", "general"),
+    ("未公示收费项目和标准", "general"),
+    ("一次性收取超过三个月的费用", "general"),
+    ("教室窗户装有不能从内打开的防盗网", "major"),
+    ("未与家长签订培训合同", "general"),
+    ("厨房使用液化气瓶，未设报警器", "major"),
+    ("培训时间晚于 20:30", "general"),
+    ("教师信息与公示不符", "general"),
+    ("电线私拉乱接，未穿管保护", "general"),
+)
+
+
+class Past:
+    """A clock that stands where it was put and goes on by a little each time it is read."""
+
+    def __init__(self, ms: int) -> None:
+        self.ms = ms
+
+    def __call__(self) -> int:
+        self.ms += 5
+        return self.ms
+
+
+class County:
+    """Fills a new server in `folder`, which is to listen on `server.port`."""
+
+    def __init__(self, folder: Path, server: Server, say: Callable[[str], None]) -> None:
+        self.folder, self.server, self.say = folder, server, say
+        self.rng = random.Random(SEED)
+        self.people: dict[str, Person] = {}
+
+    def fill(self) -> None:
+        self.say(f"The register of a province and {WEEKS} weeks of a county …")
+        self._past()
+        self.say("Tablets enrol, inspect and photograph …")
+        photos = self._photos()
+        self.server.start()
+        try:
+            self._tablets(photos)
+        finally:
+            self.server.stop()
+
+    # --- the past, at the desk -----------------------------------------------------------------------------------
+
+    def _past(self) -> None:
+        clock = Past(wall_ms() - WEEKS * WEEK_MS)
+        house, admin = found(Settings(self.server.data), "长沙市天心区教育局", COUNTY, "王芳", now=clock)
+        self._cast(house, admin)
+        sheet = self.folder / "机构名册.csv"
+        roster.write_csv(sheet)
+        desk = house.desk
+        registers.carry_out(
+            desk, registers.plan(desk, registers.read(sheet, desk.registry[registers.KIND])),
+            by=[admin.id], rights=Rights("admin", ("",)),
+        )  # fmt: skip
+        known = self._institutions(house)
+        for week in range(WEEKS):
+            clock.ms = max(clock.ms, wall_ms() - (WEEKS - week) * WEEK_MS + 2 * 86_400_000)
+            self._week(house, clock, known, week)
+        house.close()
+
+    def _cast(self, house: Instance, admin: Person) -> None:
+        with house.database.write() as conn:
+            for one in CAST:
+                person = Person(house.keys.new_id(house.now()), one.name, one.role, house.now())
+                people.add_person(conn, person)
+                walls = {"", "sealed"} if one.sealed else {""}
+                for wall in sorted(walls):
+                    new = house.keys.new_id(house.now())
+                    rights.grant(conn, Grant(new, person.id, one.area, one.role, 0, None, wall, one.department))
+                self.people[one.name] = person
+        self.people["王芳"] = admin
+        for login, person in [("admin", admin), *((one.login, self.people[one.name]) for one in CAST if one.login)]:
+            code = accounts.open_account(house, person, login, None, admin.id)
+            begun = accounts.first(house, login, code, PASSWORD, HERE)
+            accounts.sign_out(house, begun.token)
+
+    def _institutions(self, house: Instance) -> list[tuple[str, str]]:
+        """(id, area) of the county's institutions."""
+        with house.database.read() as conn:
+            page = Lists(house.projections).page(conn, Wanted("institution", (COUNTY,)), 60)
+        return [(str(row["record"]), str(row["area"])) for row in page.rows]
+
+    def _week(self, house: Instance, clock: Past, known: Sequence[tuple[str, str]], week: int) -> None:
+        """Some hazards are found; of those from before some are rectified, some struck off, and the rest run late."""
+        officer, staff = self.people["李敏"], self.people["周强"]
+        field, desk = Rights("officer", (COUNTY,)), Rights("staff", (COUNTY,))
+        new = []
+        for _ in range(self.rng.randint(3, 9)):
+            institution, area = self.rng.choice(known)
+            description, grade = self.rng.choice(DANGERS)
+            deadline = datetime.fromtimestamp(clock.ms / 1000, UTC) + timedelta(days=self.rng.choice((15, 30, 45)))
+            new.append((None, {
+                "institution": institution, "area": area, "description": description, "grade": grade, "status": "open",
+                "deadline": deadline.date().isoformat(), "responsible": self.rng.choice(("龚建平", "肖红", "欧阳雪")),
+            }))  # fmt: skip
+        made = decisions.write_many(house.desk, "hazard", new, by=[staff.id], rights=desk)
+        for one in made:
+            if self.rng.random() < 0.68 and week < WEEKS - 1:
+                clock.ms += self.rng.randint(1, 5) * 3_600_000
+                day = datetime.fromtimestamp(clock.ms / 1000, UTC).date().isoformat()
+                done = {"status": "rectified", "measures": "已清理并拍照", "rectified_on": day}
+                decisions.write(house.desk, "hazard", one.record, done, by=[officer.id], rights=field)
+                if self.rng.random() < 0.75:
+                    closed = {"status": "verified", "conclusion": "现场核验，已整改到位"}
+                    decisions.write(house.desk, "hazard", one.record, closed, by=[staff.id], rights=desk)
+
+    # --- this week, on tablets -------------------------------------------------------------------------------------
+
+    def _photos(self) -> list[Path]:
+        began = datetime.now(UTC).replace(hour=2, minute=0, second=0, microsecond=0)
+        return make_photos(self.folder / "photos", PHOTOS, SEED, (281150000, 1129900000), began)
+
+    def _tablets(self, photos: list[Path]) -> None:
+        first, second, late = (self._enrolled(name, n) for n, name in enumerate(("李敏", "周凯", "王强"), start=1))
+        for one in (first, second, late):
+            _round(one)
+        places = sorted(first.records("institution"))
+        shared = inspecting.start(first, places[0])
+        hazard = first.write("hazard", None, {
+            "institution": places[1], "area": first.values(places[1])["area"], "description": "二楼走廊堆放桌椅",
+            "grade": "general", "status": "open", "deadline": "2099-01-31",
+        }).record  # fmt: skip
+        note = first.write("patrol_note", None, {
+            "institution": places[2], "area": first.values(places[2])["area"], "seen": "门口有新招牌",
+            "spot": "临街一楼", "seen_at": inspecting.moment(first), "status": "noted",
+        }).record  # fmt: skip
+        _round(first)
+        _round(second)
+        self._disagree(first, second, shared, hazard, note)
+        self._inspect(first, places[3], photos[:4])
+        self._inspect(second, places[4], [*photos[4:6], photos[0]])  # the last one was taken somewhere else
+        self._twice(first, second, places[5])
+        for one in (first, second):
+            _round(one)
+        _round(first)
+        # One that wrote and photographed, reached the network for a moment, and was not heard of again.
+        inspection = inspecting.start(late, places[6])
+        for photo in photos[6:]:
+            capture(late, inspection, photo, source="camera")
+        late.write("hazard", None, {
+            "area": f"{ELSEWHERE}001003", "description": "邻县交界处一处无证班", "grade": "general", "status": "open",
+            "institution": places[6],
+        })  # fmt: skip
+        late.sync(until="records")
+        self._silence("王强")
+        for one in (first, second, late):
+            one.close()
+
+    def _enrolled(self, name: str, number: int) -> Tablet:
+        house = open_instance(Settings(self.server.data))
+        code = enrolment.invite(house.database, house.keys, self.people[name].id, house.now(), 3_600_000)
+        house.close()
+        key, home = secrets.token_bytes(32), self.folder / f"county-{number}"
+        tablet = Tablet.create(home, key, secrets.token_bytes(32), EncryptedFiles(home / BLOBS, key))
+        tablet.enrol(f"http://127.0.0.1:{self.server.port}", code, f"T-{number:02d}", "10 英寸平板")
+        return tablet
+
+    def _disagree(self, first: Tablet, second: Tablet, shared: str, hazard: str, note: str) -> None:
+        """Both change the same fields of the same records, and neither knows of the other."""
+        for tablet, said, why in ((first, "yes", ""), (second, "no", "通道堆放杂物")):
+            items = {one.item.code: one for group in inspecting.all_groups(tablet, shared) for one in group.items}
+            for code in ("FIR-05", "FIR-07"):
+                inspecting.answer(tablet, shared, items[code], inspecting.answer_of(items[code], said, why))
+        first.write("inspection", shared, {"findings": "两间教室，均有窗，通道畅通"})
+        second.write("inspection", shared, {"findings": "三间教室，一间无窗；通道堆放桌椅"})
+        first.write("hazard", hazard, {"description": "二楼走廊堆放桌椅约十套"})
+        second.write("hazard", hazard, {"description": "二楼走廊堆放桌椅，疏散门打不开"})
+        first.delete(note, "写错了机构")
+        second.write("patrol_note", note, {"seen": "门口有新招牌，写着“周末冲刺班”"})
+
+    def _inspect(self, tablet: Tablet, institution: str, photos: Sequence[Path]) -> None:
+        inspection = inspecting.start(tablet, institution)
+        done = 0
+        for group in inspecting.groups_of(tablet, inspection):
+            for item in group.items:
+                if done < 24 and item.item.asked.type == "yes_no_na":
+                    inspecting.answer(tablet, inspection, item, inspecting.answer_of(item, "yes"))
+                    done += 1
+        for photo in photos:
+            capture(tablet, inspection, photo, source="camera")
+        tablet.write("inspection", inspection, {"findings": "教室四间，出口两个，灭火器在有效期内；未见在岗人员名册。"})
+        inspecting.sign(tablet, inspection, "罗雨")
+        if not inspecting.unmet(tablet, inspection):
+            inspecting.submit(tablet, inspection)
+
+    def _twice(self, first: Tablet, second: Tablet, near: str) -> None:
+        """Institutions that two people entered, each in their own words."""
+        about = first.values(near)
+        area, address = about["area"], "芙蓉南路三段 27 号二楼"
+        first.write(
+            "institution", None, {"name": "茶楼后的数学班", "area": area, "address": address, "status": "unlicensed"}
+        )
+        second.write(
+            "institution",
+            None,
+            {"name": "茶楼后面数学补习班", "area": area, "address": "芙蓉南路三段27号2楼", "status": "unlicensed"},
+        )
+        short = str(about["name"]).replace("有限公司", "").replace("长沙市", "").replace("培训学校", "培训")
+        second.write(
+            "institution", None, {"name": short, "area": area, "address": about.get("address"), "phone": "13800138011"}
+        )
+
+    def _silence(self, name: str) -> None:
+        """As it looks two days after a tablet was heard of last."""
+        house = open_instance(Settings(self.server.data))
+        with house.database.write() as conn:
+            for device, owner in people.every_device(conn):
+                if owner == name:
+                    contacts.heard(conn, device.id, house.now() - 2 * 86_400_000)
+        house.close()
+
+
+def _round(tablet: Tablet) -> None:
+    report = tablet.sync()
+    if report.problem is not None:
+        raise report.problem
