@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from threading import Lock
@@ -98,16 +98,7 @@ class Names:
 
     def of(self, house: Instance, code: str | None) -> str:
         """The name of a division with those that it lies in: `长沙市天心区`; the code itself where it has none."""
-        names = self._current(house)
-        parts: list[str] = []
-        at = shortened(code or "")
-        while at:
-            if at in names:
-                parts.append(names[at])
-            at = above(at)
-        if len(parts) > 1:
-            parts.pop()  # the province goes without saying
-        return "".join(reversed(parts)) or (code or "")
+        return full(self._current(house), code)
 
     def all(self, house: Instance) -> dict[str, str]:
         """Every code that has a name."""
@@ -121,6 +112,19 @@ class Names:
                 self._names = {shortened(row["code"]): row["name"] for row in _stored(house) if row["code"] and row["name"]}
                 self._head = head
             return self._names
+
+
+def full(names: Mapping[str, str], code: str | None) -> str:
+    """A code in full, with the names of `Names.all`."""
+    parts: list[str] = []
+    at = shortened(code or "")
+    while at:
+        if at in names:
+            parts.append(names[at])
+        at = above(at)
+    if len(parts) > 1:
+        parts.pop()  # the province goes without saying
+    return "".join(reversed(parts)) or (code or "")
 
 
 def _stored(house: Instance) -> Iterator[dict[str, Any]]:

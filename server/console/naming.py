@@ -11,5 +11,6 @@ NAMES = divisions.Names()
 
 
 def placed(house: Instance) -> Callable[[str], str]:
-    """What says a division code by its name, or as it is where it has none."""
-    return lambda code: NAMES.of(house, code)
+    """What says a division code by its name, or as it is where it has none; for one page, which looks the names up once."""
+    names = NAMES.all(house)
+    return lambda code: divisions.full(names, code)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -119,7 +120,16 @@ def wanted_of(house: Instance, who: Seat, schema: type[RecordSchema], asked: Ask
     wanted = wanted_in(
         schema, records.text_sight(who.sight), tests=asked.tests, among=among, order=asked.order, falling=asked.falling
     )
+    for one in asked.tests:
+        if one.does == "below" and one.field == schema.area_field:  # a smaller sight, for which there is an index
+            narrowed = _narrowed(wanted.areas, one.value)
+            wanted = replace(wanted, areas=narrowed, tests=[other for other in wanted.tests if other is not one])
     return wanted, among is not None and len(among) >= MOST
+
+
+def _narrowed(areas: Sequence[str], code: str) -> list[str]:
+    """The parts of these areas that lie in a division."""
+    return [code] if any(code.startswith(area) for area in areas) else [area for area in areas if area.startswith(code)]
 
 
 _PLACES = frozenset({"after", "before", "last"})
@@ -296,12 +306,12 @@ def _related(house: Instance, found: list[Any], who: Seat) -> list[Related]:
     by_kind: dict[str, list[Any]] = {}
     for one in found:
         by_kind.setdefault(one.kind, []).append(one)
-    today = day(house.now())
+    today, say_place = day(house.now()), placed(house)
     related = []
     for kind, some in sorted(by_kind.items()):
         schema = house.registry[kind]
         columns = tabling.at_first(schema, tabling.columns_of(schema, who.role))[:4]
-        rows = [(one.row["record"], kind, [tabling.cell(schema, column, one.row, today, placed(house)) for column in columns]) for one in some]
+        rows = [(one.row["record"], kind, [tabling.cell(schema, column, one.row, today, say_place) for column in columns]) for one in some]
         related.append(Related(schema, rows))
     return related
 

@@ -42,14 +42,14 @@ def results() -> Answer:
     kinds = [one for one in house.registry if who.sight.prefixes(one.compartment)]
     chosen = [one.kind for one in kinds if one.kind == request.args.get("kind")]
     answer = Searcher(house).find(text, records.text_sight(who.sight), chosen, after=_mark(), size=SIZE)
-    today = day(house.now())
+    today, say_place = day(house.now()), placed(house)
     found = []
     with house.database.read() as conn:
         open_now = [row.record for row in conflicts.of_records(conn, [one.row["record"] for one in answer.found]) if row.status != "resolved"]
         for one in answer.found:
             schema = house.registry[one.kind]
             columns = tabling.at_first(schema, tabling.columns_of(schema, who.role))[:5]
-            cells = [tabling.cell(schema, column, one.row, today, placed(house)) for column in columns]
+            cells = [tabling.cell(schema, column, one.row, today, say_place) for column in columns]
             record = one.row["record"]
             late = schema.overdue(one.row, today)
             excerpt = _excerpt(schema, columns, who.role, one.row, text)

@@ -271,9 +271,13 @@ class Lists:
     def _indexed(self, table: Table, wanted: Wanted) -> Iterator[tuple[str, ColumnElement[Any]]]:
         if "" not in wanted.areas:
             yield _order_index(table, "scope"), _within(table, wanted.areas)
-        for one in wanted.tests:
-            if one.does in _RANGES and one.field in self._ordered(table) and not _with_empty(one):
-                yield _order_index(table, one.field), _condition(table, one)
+        ordered = self._ordered(table)
+        by_field: dict[str, list[ColumnElement[Any]]] = {}
+        for one in wanted.tests:  # both ends of a range are one condition
+            if one.does in _RANGES and one.field in ordered and not _with_empty(one):
+                by_field.setdefault(one.field, []).append(_condition(table, one))
+        for name, conditions in by_field.items():
+            yield _order_index(table, name), and_(*conditions)
         # what a kind finds records by has an index of its own, which knows no order
         for one in wanted.tests:
             plain = f"{table.name}_by_{one.field}"
