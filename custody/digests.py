@@ -14,9 +14,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from sync.core import log
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives import hashes
 
 CHUNK = 1 << 20
 
@@ -71,6 +74,15 @@ def digests_of(stream: BinaryIO) -> Digests:
     return hasher.digests()
 
 
+def all_of(stream: BinaryIO) -> tuple[Digests, str]:
+    """As `digests_of`, and the SM3 digest in the same pass."""
+    hasher, digest = Hasher(), _sm3()
+    for piece in _pieces(stream):
+        hasher.update(piece)
+        digest.update(piece)
+    return hasher.digests(), digest.finalize().hex()
+
+
 def leaves_of(stream: BinaryIO) -> list[bytes]:
     """The leaf hashes of a file's chunks, for `proof_of_chunk`."""
     hasher = Hasher()
@@ -98,12 +110,16 @@ def chunk_belongs(chunk: bytes, number: int, size: int, proof: Sequence[bytes], 
 
 def sm3_of(stream: BinaryIO) -> str:
     """The SM3 digest of what the stream still holds, in hexadecimal."""
-    from cryptography.hazmat.primitives import hashes  # only here: the rest needs the standard library alone
-
-    digest = hashes.Hash(hashes.SM3())
+    digest = _sm3()
     for piece in _pieces(stream):
         digest.update(piece)
     return digest.finalize().hex()
+
+
+def _sm3() -> hashes.Hash:
+    from cryptography.hazmat.primitives import hashes  # only here: the rest needs the standard library alone
+
+    return hashes.Hash(hashes.SM3())
 
 
 def _pieces(stream: BinaryIO) -> Iterator[bytes]:

@@ -1,5 +1,5 @@
 """What a running server does on the side, so that no request waits for it: asking time
-stamping authorities and witnesses about what the log grew by.
+stamping authorities and witnesses about what the log grew by, and computing digests of the files that came.
 
 A thread in each worker; a file lock lets one of them work. What fails is told in the program's log once, and tried again
 after a pause that grows. Nothing depends on it: what was not cosigned yet is told by `witness status` and by tablets.
@@ -12,7 +12,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from server import stamping, witnesses
+from server import digesting, stamping, witnesses
 from server.instance import Instance
 from sync.core.errors import Problem
 
@@ -36,7 +36,12 @@ def stamping_due(house: Instance) -> list[Problem]:
     return [one.problem for one in stamping.stamp(house, all=False) if one.problem is not None]
 
 
-ROUNDS: tuple[Round, ...] = (stamping_due, cosigning)
+def comparing(house: Instance) -> list[Problem]:
+    """Compute the digests of files that came, which their records are compared with; returns what went wrong."""
+    return digesting.catch_up(house, seconds=digesting.ROUND_S).problems
+
+
+ROUNDS: tuple[Round, ...] = (stamping_due, cosigning, comparing)
 
 
 class Attendant:

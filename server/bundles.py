@@ -28,7 +28,7 @@ from schemas.base import DELETED
 from schemas.fields import Attachments, Ref, Tags
 from schemas.kinds.evidence import OPERATIONS, SOURCES, STATUTORY_KINDS
 from schemas.labels import Label
-from server import acts, minors, trusts, witnesses
+from server import acts, digesting, minors, trusts, witnesses
 from server.acts import Act
 from server.grading import Grader
 from server.instance import Instance
@@ -579,6 +579,12 @@ def _report(
     party = next((str(one.values.get("name")) for one in shown.values() if one.state.kind == "institution"), "")
     parked = [
         f"{link.replica} 第 {link.n} 条未被采纳（{link.status}）" for link, _ in pairs if link.status != "accepted"
+    ]
+    parked += [
+        f"证据 {numbers[id]}：记录所载{one.label.zh}与服务器由文件重算的不符（SHA-256 相符）"
+        for id in originals
+        if (found := digesting.compared(conn, shown[id].values)) is not None
+        for one in found.wrong
     ]
     return Report(
         "", record, "", "", party, "", 0, "", fingerprint(trust.root) if trust is not None else "—",

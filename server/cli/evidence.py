@@ -11,7 +11,7 @@ from custody import codes
 from custody.pictures.orders import Redaction
 from schemas.kinds.evidence import MINORS, Evidence
 from schemas.labels import Label
-from server import originals, redaction
+from server import digesting, originals, redaction
 from server.access.rights import Scope
 from server.cli.frame import Group, Run, as_json, by, command, main, option, reason
 from server.listing import Listing
@@ -127,6 +127,49 @@ def export(run: Run, evidence: str, file: Path, purpose: str, by: str | None) ->
     run.say(Label(f"已写入 {file}，日志位置 {leaf}", f"Written to {file}; leaf {leaf} of the log"), "bold green")
 
 
+def told_wrong(claim: digesting.Claim) -> Label:
+    """A wrong claim in words."""
+    return Label(
+        f"{claim.label.zh}：记录所载 {claim.claimed[:12]}，文件实为 {claim.computed[:12]}；文件按 SHA-256 保存，未丢失",
+        f"{claim.label.en}: the record states {claim.claimed[:12]}, the file has {claim.computed[:12]}; it is kept by its SHA-256",
+    )
+
+
+@command(
+    EVIDENCE,
+    "verify",
+    Label(
+        "由文件重算分块树与 SM3，列出记录所载与文件不符的证据，有则退出码为 1。serve 在后台自动计算，本命令把尚未算的也算完。",
+        "Compute chunk tree and SM3 from the files and list the evidence whose record states others; then the exit code is 1. "
+        "serve computes them in the background; this command does what is left.",
+    ),
+    "patrolbook-server evidence verify",
+)
+@as_json
+def verify(run: Run, as_json: bool) -> None:
+    with run.progress() as bar:
+        task = bar.add_task(run.text(Label("文件", "Files")), total=None)
+        done = digesting.catch_up(run.house, lambda n, total: bar.update(task, completed=n, total=total))
+    found = list(digesting.contradicted(run.house))
+    if as_json:
+        listed = [{"evidence": row["record"], "sha256": row["sha256"], "wrong": [one._asdict() for one in wrong]} for row, wrong in found]
+        run.json({"read": done.read, "unreadable": [one.facts["file"] for one in done.problems], "evidence": listed})
+    else:
+        for problem in done.problems:
+            run.say(Label(problem.text("zh"), problem.text("en")), "bold red")
+        for row, wrong in found:
+            run.say(Label(f"证据 {row['record']}（{row['sha256'][:12]}）", f"evidence {row['record']} ({row['sha256'][:12]})"), "bold")
+            for one in wrong:
+                run.say(told_wrong(one), "red")
+        count = len(found)
+        run.say(
+            Label(f"本次计算 {done.read} 个文件；记录与文件不符的证据 {count} 件", f"{done.read} files computed; {count} pieces of evidence state what their files do not have"),
+            "bold red" if count or done.problems else "bold green",
+        )
+    if found or done.problems:
+        raise SystemExit(1)
+
+
 @command(
     EVIDENCE,
     "lookup",
@@ -154,6 +197,10 @@ def lookup(run: Run, code: str, by: str | None, as_json: bool) -> None:
     run.say(Label(f"{codes.printed(wanted)}：证据 {found.id}", f"{codes.printed(wanted)}: evidence {found.id}"), "bold")
     run.table([Label("栏目", "Field"), Label("内容", "Value")], rows)
     run.say(HELD[found.held], "green" if found.held else "yellow")
+    with run.house.database.read() as conn:
+        compared = digesting.compared(conn, found.values)
+    for wrong in compared.wrong if compared is not None else ():
+        run.say(told_wrong(wrong), "bold red")
     for one in found.copies:
         operation = str(one.get("operation", ""))
         told = listing.cell("operation", row | one) if operation else ""

@@ -16,12 +16,13 @@ from schemas.base import DELETED, RecordSchema
 from schemas.fields import Area, Ref
 from schemas.forms import Form, FormField, form_of
 from schemas.labels import Label
-from server import decisions, records
+from server import decisions, digesting, records
 from server.console import tabling
 from server.console.background import outlines_at, tiles_at
 from server.console.frame import Answer, Desk, Seat, answered, instance, onward, page, say, seat
 from server.console.naming import NAMES, placed
 from server.console.tabling import Asked, Cell
+from server.digesting import Claim
 from server.finding import Seen
 from server.grading import Grader
 from server.instance import Instance
@@ -233,7 +234,12 @@ def one(record: str) -> Answer:
 
 
 class Custody(NamedTuple):
-    """What the log holds of a record: its newest leaf, how long that log is now, and how many of its files are there."""
+    """What the log holds of a record: its newest leaf, how long that log is now, and how many of its files are there.
+
+    computed  files whose chunk tree and SM3 were computed here and are as their records state
+    waiting   files that are here and whose stated digests were not computed yet
+    wrong     what a record states and its file does not have
+    """
 
     log: str
     leaf: int
@@ -241,6 +247,9 @@ class Custody(NamedTuple):
     held: int
     missing: int
     receipts: dict[str, int]
+    computed: int
+    waiting: int
+    wrong: list[tuple[File, Claim]]
 
 
 def _custody(conn: Connection, steps: list[Step], files: list[File]) -> Custody:
@@ -248,7 +257,13 @@ def _custody(conn: Connection, steps: list[Step], files: list[File]) -> Custody:
     log = newest.log if newest else ""
     receipts = {file.sha256: holding.leaf for file in files if file.held and (holding := blobs.holding(conn, file.sha256, log))}
     held = sum(file.held for file in files)
-    return Custody(log, newest.leaf if newest else -1, merkle.size(conn, log), held, len(files) - held, receipts)
+    told = [(file, one) for file in files if file.held and (one := digesting.compared(conn, file.values)) is not None]
+    wrong = [(file, claim) for file, one in told for claim in one.wrong]
+    agreeing = sum(one.known and not one.wrong for _, one in told)
+    return Custody(
+        log, newest.leaf if newest else -1, merkle.size(conn, log), held, len(files) - held, receipts,
+        agreeing, sum(not one.known for _, one in told), wrong,
+    )  # fmt: skip
 
 
 def _parts(

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, case, exists, func, or_, select, update
 
 from server.storage.database import Bulk
 from server.storage.tables import aliases, buckets, states
-from server.storage.tables_access import awaited, blob_mentions, blobs, made_here, uploads
+from server.storage.tables_access import awaited, blob_mentions, blobs, digests_todo, made_here, uploads
 from server.storage.tables_access import holdings as holdings_
 from server.storage.tables_photos import photo_todo
 from sync.core.change import Change
@@ -17,6 +17,7 @@ from sync.core.change import Change
 MANY = 500  # values in one IN list
 
 _await_look = Bulk(photo_todo, ("sha256",), ignore=True)
+_await_digests = Bulk(digests_todo, ("sha256",), ignore=True)
 _await = Bulk(awaited, ("sha256", "record", "device"), ignore=True)
 _write_mentions = Bulk(blob_mentions, ("sha256", "record", "device"), ignore=True)
 
@@ -83,6 +84,8 @@ def holdings(conn: Connection, sha256: str) -> list[Holding]:
 
 def note_holding(conn: Connection, holding: Holding) -> None:
     conn.execute(holdings_.insert().values(holding._asdict()))
+    if not holding.log:  # nothing is computed of what only a compartment knows: nobody outside could tell that it exists
+        _await_digests(conn, [(holding.sha256,)])
 
 
 def missing(conn: Connection, digests: Collection[str]) -> set[str]:

@@ -133,6 +133,18 @@ holdings = Table(
     PrimaryKeyConstraint("sha256", "log"),
 )
 
+digests_todo = Table("digests_todo", metadata, Column("sha256", Text, primary_key=True), sqlite_with_rowid=False)
+
+blob_digests = Table(
+    "blob_digests",
+    metadata,
+    Column("sha256", Text, ForeignKey("blobs.sha256"), primary_key=True),
+    Column("tree", Text, nullable=False),  # what the server computed, whatever any record says
+    Column("sm3", Text, nullable=False),
+    Column("made", Big, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 made_here = Table(
     "made_here",
     metadata,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from custody.digests import CHUNK, Hasher, chunk_belongs, digests_of, leaves_of, proof_of_chunk, sm3_of
+from custody.digests import CHUNK, Hasher, all_of, chunk_belongs, digests_of, leaves_of, proof_of_chunk, sm3_of
 from sync.core import log
 
 VECTOR = b"abc" * 1_000_000
@@ -19,6 +19,7 @@ def test_the_reference_vector_comes_out() -> None:
     assert made.size == 3_000_000
     assert made.tree == "98f690b23c33a6f9d3fbf2c7615b0dc7ec12601f8f4c4522447aee35e2807b5e"
     assert sm3_of(io.BytesIO(VECTOR)) == "7be3061430249769f476ff0d2646396e9e4c63a1456e07b33def5b56f7fad1d5"
+    assert all_of(io.BytesIO(VECTOR)) == (made, sm3_of(io.BytesIO(VECTOR)))
 
 
 def test_sm3_of_abc_is_that_of_the_standard() -> None:
