@@ -106,23 +106,37 @@ def open_capture(statement: bytes, signature: bytes, key: bytes) -> Capture:
     return read
 
 
-def gaps(captures: Iterable[Capture]) -> list[int]:
-    """The numbers that are missing or do not fit the one before, among all captures of one key; empty where all is well.
+def gaps(captures: Iterable[Capture]) -> list[range]:
+    """The numbers that are missing or do not fit the one before, among all captures of one key, as stretches in order.
 
-    A number that two different statements claim (a tablet that was cloned or set back) is named too.
+    Empty where all is well. A number that two different statements claim (a tablet that was cloned or set back) is named
+    too. A statement may claim any number, so what is missing before it is one stretch however long, and costs as little.
     """
     wrong: set[int] = set()
+    missing: list[range] = []
     known: dict[int, Capture] = {}
     for one in captures:
         if known.setdefault(one.seq, one).hash != one.hash:
             wrong.add(one.seq)
-    before = START
-    for seq in range(1, max(known, default=0) + 1):
-        here = known.get(seq)
-        if here is None or (before and here.prev != before):
+    last, before = 0, START
+    for seq, here in sorted(known.items()):
+        if seq > last + 1:
+            missing.append(range(last + 1, seq))
+        elif here.prev != before:
             wrong.add(seq)
-        before = here.hash if here is not None else ""
-    return sorted(wrong)
+        last, before = seq, here.hash
+    return _joined([*missing, *(range(seq, seq + 1) for seq in wrong)])
+
+
+def _joined(stretches: Iterable[range]) -> list[range]:
+    """In order, and one where the next begins at the end of the one before."""
+    found: list[range] = []
+    for one in sorted(stretches, key=lambda stretch: stretch.start):
+        if found and found[-1].stop == one.start:
+            found[-1] = range(found[-1].start, one.stop)
+        else:
+            found.append(one)
+    return found
 
 
 def _check(read: Capture) -> None:

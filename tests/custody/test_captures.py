@@ -78,12 +78,25 @@ def test_a_whole_chain_has_no_gaps_in_whatever_order_it_arrives(order: list[int]
 @given(st.integers(0, 4))
 def test_what_was_left_out_is_named(dropped: int) -> None:
     made = chain(6)
-    assert gaps(made[:dropped] + made[dropped + 1 :]) == [dropped + 1]
+    assert gaps(made[:dropped] + made[dropped + 1 :]) == [range(dropped + 1, dropped + 2)]
 
 
 def test_a_replaced_or_doubled_number_is_named() -> None:
     made = chain(4)
     other = made[1]._replace(size=99)
-    assert gaps([made[0], other, *made[2:]]) == [3]  # the third does not follow the one that was put in
-    assert gaps([*made, other]) == [2]
+    assert gaps([made[0], other, *made[2:]]) == [range(3, 4)]  # the third does not follow the one that was put in
+    assert gaps([*made, other]) == [range(2, 3)]
     assert gaps([]) == []
+
+
+@given(st.sets(st.integers(1, 12)))
+def test_the_stretches_hold_exactly_the_numbers_that_are_missing(left: set[int]) -> None:
+    found = gaps([one for one in chain(12) if one.seq in left])
+    named = [seq for stretch in found for seq in stretch]
+    assert named == [seq for seq in range(1, max(left, default=0)) if seq not in left]
+    assert all(one.stop < after.start for one, after in zip(found, found[1:], strict=False))
+
+
+def test_a_number_beyond_all_counting_costs_no_more_than_another() -> None:
+    far = FIRST._replace(seq=2**62)
+    assert gaps([FIRST, far]) == [range(2, 2**62)]
