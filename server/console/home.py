@@ -16,6 +16,7 @@ desk = Desk("home", __name__)
 
 LISTING = "console.records.listing"
 MERGE = "console.merge.queue"
+REVIEW = "console.review.queue"
 
 
 class Tile:
@@ -59,8 +60,9 @@ def _tiles(conn: Connection, who: Seat) -> list[Tile]:
 def _waiting(one: Waiting) -> Tile:
     number = f"{one.number}+" if one.more else str(one.number)
     state = "ok" if not one.number else "late" if one.late else "wait"
-    query = {"overdue": "1"} if one.late else {"status": one.status}
-    return Tile(number, one.label, state, "clock" if one.late else "wait", _at(LISTING, kind=one.kind, **query))
+    query = {"overdue": "1"} if one.late else {"f-status": one.status}
+    address = _at(REVIEW) if one.kind == "inspection" else _at(LISTING, kind=one.kind, **query)
+    return Tile(number, one.label, state, "clock" if one.late else "wait", address)
 
 
 def _at(endpoint: str, **values: Any) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from schemas.base import READ_ROLES
+from server import decisions
 from server.access import policy, rights
 from server.access.policy import ACTIONS, Sight
 from server.access.rights import ROLES
@@ -227,3 +228,34 @@ def test_roles_that_only_read_have_no_right_to_write() -> None:
     for role in READ_ROLES:
         grant = Grant("a", "p", "4301", role, 0, None, "", "fire" if role == "department" else "")
         assert policy.rights_at_desk([grant], role, 1).areas == ()
+
+
+# --- Other departments, and what the home page counts ---------------------------------------------------------------
+
+
+def test_another_department_sees_what_names_it_and_is_counted_nothing_else(server: TestServer) -> None:
+    for name, more in (("名列消防", {"departments/fire": True}), ("未列消防", {}), ("别县消防", {"departments/fire": True})):
+        area = (SIBLING if name == "别县消防" else OWN) + "001001"
+        values = {"name": name, "area": area, "status": "operating", **more}
+        decisions.write(server.instance.desk, "institution", None, values, by=["p"])
+    browser = signed_in(server, "department", OWN, department="fire")
+    shown = text_of(browser.get("records/institution"))
+    assert "名列消防" in shown and "未列消防" not in shown and "别县消防" not in shown
+    assert "共 1" in text_of(browser.get("")) and "平板" not in text_of(browser.get(""))
+
+
+def test_the_home_page_counts_what_is_late_and_what_tablets_still_have(server: TestServer) -> None:
+    area = "430181"
+    tablet = server.enrol("officer", area)
+    photo = {"sha256": "ab" * 32, "size": 9, "mime": "image/jpeg"}
+    hazard = {"description": "通道", "area": area + "001001", "status": "open", "grade": "general", "deadline": "2020-01-01"}
+    tablet.push(tablet.change("hazard", ServerKeys.new_id(server.clock()), {**hazard, "evidence/01a2": photo}))
+    browser = signed_in(server, "staff", area)
+    shown = text_of(browser.get(""))
+    assert "1 隐患逾期" in shown and "0 台平板超过一天没有同步，还有 1 件照片或文件没有传到" in shown
+    server.clock.ahead = 25 * 3_600_000
+    try:
+        later = signed_in(server, "staff", area)
+        assert "1 台平板超过一天没有同步，还有 1 件" in text_of(later.get(""))
+    finally:
+        server.clock.ahead = 0
