@@ -205,7 +205,7 @@ def told(seat: Seat, waiting: int) -> dict[str, Any]:
 
 def _chip(state: str, waiting: int, failed: bool) -> Label:
     if state == "practice":
-        return Label("练习", "Practice")
+        return Label("不上传", "Never sent")  # that this is practice, the mark beside it says
     if state == "paused":
         return Label(f"已暂停 · 待传 {waiting}", f"Paused · {waiting} to send") if waiting else Label("已暂停", "Paused")
     if state == "running":

@@ -230,6 +230,13 @@ def test_practice_has_no_way_to_any_server(ui: Screen) -> None:
         tablet.close()
 
 
+def test_the_bar_says_practice_once_and_beside_it_that_nothing_is_sent(ui: Screen) -> None:
+    ui.practise()
+    bar = re.search(r'<header class="bar">.*?</header>', ui.get("/").text, re.DOTALL)
+    assert bar is not None and bar[0].count("练习") == 1 and "不上传" in bar[0]
+    assert ui.get("/sync/state.json").json()["words"] == "不上传"  # which the page's script puts there
+
+
 def test_practice_and_real_work_do_not_meet(enrolled: Screen) -> None:
     enrolled.practise()
     site(enrolled, "练习里的点位")
