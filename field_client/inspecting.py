@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
@@ -119,7 +120,16 @@ def groups_of(tablet: Tablet, inspection: str, known: Mapping[str, Any] | None =
     """The items to ask, by group: those of the inspection's edition that apply to the institution. `known`: its values."""
     values = tablet.values(inspection) if known is None else known
     groups, items = _edition(tablet, values.get("checklist"))
-    return checklist_form(groups, applicable(items, *_traits(tablet, values.get("institution"))), library())
+    category, mode, conditions = _traits(tablet, values.get("institution"))
+    if items is library().items:
+        return _shipped(category, mode, None if conditions is None else frozenset(conditions))
+    return checklist_form(groups, applicable(items, category, mode, conditions), library())
+
+
+@lru_cache(maxsize=32)
+def _shipped(category: str, mode: str, conditions: frozenset[str] | None) -> tuple[FormGroup, ...]:
+    """Items of the shipped edition, which never changes while the program runs: asked for with every tap."""
+    return checklist_form(library().groups, applicable(library().items, category, mode, conditions), library())
 
 
 def all_groups(tablet: Tablet, inspection: str) -> tuple[FormGroup, ...]:

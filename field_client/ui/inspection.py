@@ -94,14 +94,15 @@ class _Progress(NamedTuple):
 class Visit:
     """An inspection with what its pages ask of it, each thing read once."""
 
-    def __init__(self, tablet: Tablet, record: str) -> None:
+    def __init__(self, tablet: Tablet, record: str, groups: tuple[FormGroup, ...] | None = None) -> None:
+        """`groups`: the items that it asks, where they were read in this request already."""
         self.tablet = tablet
         self.state: State = tablet.view(record)
         if self.state.kind != KIND or deleted(self.state):
             raise NotFound(what=Label("这次检查", "this inspection"))
         self.record = self.state.record
         self.values = Told(values_of(self.state, Inspection.merge_of))
-        self.groups: tuple[FormGroup, ...] = inspecting.groups_of(tablet, self.record, self.values)
+        self.groups = inspecting.groups_of(tablet, self.record, self.values) if groups is None else groups
         self.day = day_of(self.values.get("started_at")) or day_of(moment(tablet))
         self.status = str(self.values.get("status") or "draft")
         self.photos: dict[str, list[tuple[str, Mapping[str, Any]]]] = defaultdict(list)
@@ -362,7 +363,7 @@ def answer(record: str, code: str) -> Response | str | tuple[str, int]:
         except InvalidField as problem:
             words = Label(problem.text("zh"), problem.text("en"))
             return _told(visit, group, visit.shown(one, tried=told(given), wrong=words), 422)
-    visit = Visit(tablet, record)
+    visit = Visit(tablet, record, visit.groups)
     if not here.wants_json():
         return here.go(".items", record=visit.record, group=group, _anchor=code) if group else here.go(".show", record=visit.record)
     return _told(visit, group, visit.shown(one, hazards_by_item(tablet, record)), 200)
