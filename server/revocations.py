@@ -25,8 +25,10 @@ def revoke(house: Instance, device: str, reason: str) -> None:
             raise NotFound(what=device)
         known = people.device(conn, device)
         assert known is not None  # it was just revoked
-        where = rights.compartment_of(conn, known)
-        acts.append(conn, where, acts.REVOKED, now, device=device, key=known.key.hex(), reason=reason)
+        where, owner = rights.compartment_of(conn, known), people.person(conn, known.person)
+        role = owner.role if owner is not None else ""
+        whose = {"device": device, "key": known.key.hex(), "person": known.person, "role": role}
+        acts.append(conn, where, acts.REVOKED, now, **whose, reason=reason)
         leases.destroy(conn, device)
 
 

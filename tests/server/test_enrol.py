@@ -8,6 +8,7 @@ import pytest
 import requests
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from server import acts, revocations
 from server.access import enrolment, rights
 from server.storage import people
 from server.storage.nonces import Nonces
@@ -123,6 +124,19 @@ def test_rights_are_those_at_the_time_of_the_act(server: TestServer) -> None:
     assert at(1999).areas == ("430102", "430103")
     assert at(2000).areas == ("430103",)
     assert at(1000).role == "inspector" and not at(1000).revoked
+
+
+@pytest.mark.parametrize(("role", "log"), [("officer", ""), ("team", "sealed")])
+def test_what_the_log_says_of_a_tablet_names_its_person_and_their_role(server: TestServer, role: str, log: str) -> None:
+    device = server.enrol(role, "430102")
+    revocations.revoke(server.instance, device.id, "丢失")
+    with server.instance.database.read() as conn:
+        said = {act.body["act"]: act.body for act in acts.every(conn, log) if act.body.get("device") == device.id}
+    whose = {"device": device.id, "key": device.key.public_key().public_bytes_raw().hex(),
+             "person": device.answer["person"]["id"], "role": role}  # fmt: skip
+    for what, more in ((acts.ENROLLED, {}), (acts.REVOKED, {"reason": "丢失"})):
+        facts = {name: value for name, value in said[what].items() if name not in ("act", "at", "nonce", "v")}
+        assert facts == whose | more, what
 
 
 def test_a_revoked_device_is_revoked_at_all_times(server: TestServer) -> None:
