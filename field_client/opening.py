@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from field_client import covert, renewal, revocation
@@ -40,15 +41,28 @@ def unlocked(home: Path, secrets: Secrets, *, platform: Platform | None = None) 
     return tablet
 
 
-def secrets(home: Path, vault: Vault, pin: str, platform: Platform, *, remember: bool) -> Secrets:
-    """The keys of a locked tablet, for the right PIN. One that learns at this moment that it was revoked destroys its keys:
-    locked for good, it can hand nothing in.
+def unlock(
+    home: Path,
+    vault: Vault,
+    pin: Callable[[], str],
+    platform: Platform,
+    *,
+    remember: bool,
+    handing_in: bool,
+    watch: Callable[[], None] | None = None,
+) -> Secrets:
+    """The keys of a locked tablet, for the right PIN, which is asked for only where it can help. One that learns at this
+    moment that it was revoked destroys its keys: locked for good, it can hand nothing in.
 
+    :param remember: leave a session behind for the next command
+    :param handing_in: what is unlocked does nothing on a revoked tablet but hand in, so that it may be unlocked for that
+    :param watch: begins what ends sessions and leases when nobody comes, see `platform.guard`
+    :raises DeviceRevoked, KeysDestroyed: as `revocation.forbid`, and where the server says so, and proves it, at this moment
     :raises WrongPin, LeaseExpired: as `renewal.opened`
-    :raises KeysDestroyed: the server said, and proved, that this tablet was revoked
     """
+    revocation.forbid(home, handing_in)
     try:
-        return renewal.opened(vault, pin, platform.connect, remember)
+        keys = renewal.opened(vault, pin(), platform.connect, remember)
     except DeviceRevoked as problem:
         contact = vault.leases.contact()
         if contact is None:
@@ -56,3 +70,6 @@ def secrets(home: Path, vault: Vault, pin: str, platform: Platform, *, remember:
         revocation.learn(home, contact.device, contact.log, problem, platform.clock.wall_ms())
         revocation.clear(home, vault)
         raise KeysDestroyed() from problem
+    if watch is not None:
+        watch()
+    return keys

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,14 +98,13 @@ class Session:
     def unlock(self, remember: bool = True) -> Secrets:
         """Open with the PIN, asking the server for the share of the keys where the lease has run out.
 
-        :raises KeysDestroyed: the server said, and proved, that this tablet was revoked
+        :raises DeviceRevoked, KeysDestroyed: as `opening.unlock`
         """
-        home, vault = self.settings.home, self.vault
-        self.require_standing()
-        opened = opening.secrets(home, vault, self.pin(), desktop(), remember=remember)
-        if remember and self.settings.guard:
-            guard.start(home, self.settings.runtime)
-        return opened
+        home, runtime = self.settings.home, self.settings.runtime
+        watch = partial(guard.start, home, runtime) if remember and self.settings.guard else None
+        return opening.unlock(
+            home, self.vault, self.pin, desktop(), remember=remember, handing_in=self.handing_in, watch=watch
+        )
 
     # ---- the tablet ----------------------------------------------------------------------------------------
 

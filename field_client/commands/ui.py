@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from field_client.platform import browser, serving
+from field_client.platform import browser, guard, serving
 from field_client.platform.background import Task
 from field_client.platform.desktop import desktop
 from field_client.session import Session, command, in_session, option
@@ -45,7 +45,8 @@ def ui(session: Session, port: int | None, kiosk: bool, no_browser: bool) -> Non
     from field_client.ui.seats import Seats
 
     with serving.listening(home, port) as (listener, running):
-        seats = Seats(home, session.settings.runtime, desktop(), Task)
+        watch = guard.start if session.settings.guard else None
+        seats = Seats(home, session.settings.runtime, desktop(), Task, watch=watch)
         app = create_ui(seats, Guard(running.port, running.secret, home / "ui.browser"))
         show(running)
         try:

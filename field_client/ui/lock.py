@@ -18,7 +18,7 @@ from field_client.platform import locks
 from field_client.ui import here, preferences
 from field_client.ui.here import Screen
 from schemas.labels import Label
-from sync.core.errors import InvalidField, LeaseExpired, Problem, WrongPin
+from sync.core.errors import InvalidField, KeysDestroyed, LeaseExpired, Problem
 
 screen = Screen("lock", __name__, open=True)
 
@@ -41,8 +41,8 @@ def unlock() -> Response | str:
     seat = here.seat()
     try:
         seat.unlock(request.form.get("pin", ""))
-    except WrongPin as wrong:
-        return _pad(wrong)
+    except KeysDestroyed:
+        return here.go("lock.locked")  # where a revoked place says the whole of it
     except Problem as problem:
         return _pad(problem)
     left = seat.held().vault.leases.left()

@@ -5,8 +5,9 @@
     <home>/practice     made-up data; its platform has no way to any server
 
 While a place is unlocked its keys are held in memory only, for all threads, and end as sessions of the command line do:
-after some idle minutes, after a working day, with `patrolbook lock`. A page that only looks how far something is (`peek`)
-does not count as a use.
+after some idle minutes, after a working day, with `patrolbook lock`; also where no request comes any more, for a thread
+looks after them. A page that only looks how far something is (`peek`) does not count as a use. Another program watches
+over the lease, which outlives this one (`platform.guard`).
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ import re
 import shutil
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from field_client import covert, opening, revocation
 from field_client.platform import Line, Platform
 from field_client.platform.files import make_folder
+from field_client.platform.guard import LOOK_S
 from field_client.platform.keys import COVERT_IDLE_S, IDLE_S, Secrets, Vault
 from field_client.platform.readings import Reading
 from field_client.platform.sessions import Open, over
@@ -28,7 +31,7 @@ from field_client.platform.wrapping import USUAL, Cost
 from field_client.revocation import Revoked
 from field_client.tablet import Tablet
 from field_client.ui import preferences
-from field_client.ui.rounds import Rounds, Spawn
+from field_client.ui.rounds import Rounds, Spawn, Stop, Task
 from schemas.labels import Label
 from sync.core.errors import Locked, Refused
 from sync.peer import Peer
@@ -36,6 +39,9 @@ from sync.peer import Peer
 PEOPLE, PRACTICE = "people", "practice"
 MOST_PEOPLE = 12
 _NAMED = re.compile("[0-9]{1,3}")
+
+Watch = Callable[[Path, Path | None], None]
+"""Begins to watch over a home and its runtime folder: `platform.guard.start`."""
 
 
 class Held(NamedTuple):
@@ -55,13 +61,15 @@ class Seat:
 
     def __init__(
         self, home: Path, runtime: Path | None, platform: Platform, spawn: Spawn, *, practice: bool = False,
-        cost: Cost = USUAL
+        cost: Cost = USUAL, watch: Watch | None = None
     ) -> None:  # fmt: skip
         self.home = home
         self.practice = practice
         self.platform = platform._replace(connect=_nowhere) if practice else platform
         self.rounds = Rounds(home, spawn)
-        self._runtime, self._cost = runtime, cost
+        self._runtime, self._cost, self._spawn = runtime, cost, spawn
+        self._watch = partial(watch, home, runtime) if watch is not None and not practice else None
+        self._keeper: Task | None = None
         self._held: Held | None = None
         self._used: Reading | None = None
 
@@ -118,10 +126,13 @@ class Seat:
         return self.held().tablet.another()
 
     def unlock(self, pin: str) -> None:
-        """Open with the PIN, asking the server where the lease has run out. Raises as `opening.secrets`."""
+        """Open with the PIN, asking the server where the lease has run out. A revoked place opens to hand in what it has,
+        and shows nothing else (`app.py`). Raises as `opening.unlock`."""
         vault = self.vault()
-        revocation.forbid(self.home, handing_in=True)
-        self.hold(vault, opening.secrets(self.home, vault, pin, self.platform, remember=False))
+        keys = opening.unlock(
+            self.home, vault, lambda: pin, self.platform, remember=False, handing_in=True, watch=self._watch
+        )
+        self.hold(vault, keys)
 
     def hold(self, vault: Vault, secrets: Secrets, *, new: bool = False) -> None:
         """Hold the keys of a vault that was just opened; where `new`, the database may be made."""
@@ -135,7 +146,28 @@ class Seat:
         idle_s = COVERT_IDLE_S if sealed else IDLE_S
         self._held = Held(opened, vault, secrets, now, idle_s, vault.sessions.locks(), sealed)
         self._used = now
+        if new and self._watch is not None:
+            self._watch()
+        self._keep()
         self.set_off()
+
+    def _keep(self) -> None:
+        """Look after the keys until their time is over, whether or not anybody asks for a page."""
+        held = self._held
+
+        def look(stop: Stop) -> None:
+            while self._held is held and self.peek() is not None and not stop.wait(LOOK_S):
+                pass
+
+        if self._keeper is not None:
+            self._keeper.stop()
+        self._keeper = self._spawn(look, None)
+
+    def stop(self) -> None:
+        """The program ends: what goes on beside the screens is told."""
+        self.rounds.stop()
+        if self._keeper is not None:
+            self._keeper.stop()
 
     def set_off(self) -> None:
         """Begin background rounds where they may: enrolled, no practice, not paused by the person."""
@@ -157,10 +189,19 @@ class Seats:
     """Every place at this tablet."""
 
     def __init__(
-        self, base: Path, runtime: Path | None, platform: Platform, spawn: Spawn, *, cost: Cost = USUAL
+        self,
+        base: Path,
+        runtime: Path | None,
+        platform: Platform,
+        spawn: Spawn,
+        *,
+        cost: Cost = USUAL,
+        watch: Watch | None = None,
     ) -> None:
         self.base = base
-        self._make: Callable[..., Seat] = lambda home, **how: Seat(home, runtime, platform, spawn, cost=cost, **how)
+        self._make: Callable[..., Seat] = lambda home, **how: Seat(
+            home, runtime, platform, spawn, cost=cost, watch=watch, **how
+        )
         self._first = self._make(base)
         self._practice = self._make(base / PRACTICE, practice=True)
         self._others: dict[str, Seat] = {}
@@ -212,7 +253,7 @@ class Seats:
         """The program ends: background work is told, and waited for a little."""
         places = [*self.people(), self._practice]
         for seat in places:
-            seat.rounds.stop()
+            seat.stop()
         end = time.monotonic() + 5
         for seat in places:
             seat.rounds.join(max(0.0, end - time.monotonic()))
