@@ -17,6 +17,7 @@ from benchmarks import (
     duplicates,
     growth,
     guessing,
+    institutions,
     photos,
     profiles,
     screens,
@@ -28,7 +29,7 @@ from benchmarks import (
 )
 from benchmarks.table import Verdict
 
-NAMES = ("push", "pull", "snapshot", "growth", "hashing", "capture", "duplicates", "guessing", "sealing", "verification", "screens", "visit", "console")
+NAMES = ("push", "pull", "snapshot", "growth", "hashing", "capture", "duplicates", "guessing", "sealing", "verification", "screens", "visit", "console", "institutions")
 ASKED_FOR = ("photos",)
 """Fetches packages, so it runs only where it is named."""
 PLACE = Path(".bench")
@@ -54,6 +55,8 @@ def main() -> None:
                     verdicts.append(sync_rounds.pull(folder, wanted.records, wanted.turns))
                 case "snapshot":
                     verdicts.append(sync_rounds.snapshot(folder, wanted.snapshot, wanted.turns))
+                case "institutions":
+                    institutions.main()
                 case "growth":
                     large = 1_000_000 if wanted.large else 200_000
                     verdicts.extend(growth.growth(folder, 10_000, large))

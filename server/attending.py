@@ -1,5 +1,6 @@
 """What a running server does on the side, so that no request waits for it: asking time
 stamping authorities and witnesses about what the log grew by, and computing digests of the files that came.
+stamping authorities and witnesses about what the log grew by, comparing institutions that came in.
 
 A thread in each worker; a file lock lets one of them work. What fails is told in the program's log once, and tried again
 after a pause that grows. Nothing depends on it: what was not cosigned yet is told by `witness status` and by tablets.
@@ -12,7 +13,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from server import digesting, stamping, witnesses
+from server import digesting, duplicates, stamping, witnesses
 from server.instance import Instance
 from sync.core.errors import Problem
 
@@ -41,7 +42,13 @@ def comparing(house: Instance) -> list[Problem]:
     return digesting.catch_up(house, seconds=digesting.ROUND_S).problems
 
 
-ROUNDS: tuple[Round, ...] = (stamping_due, cosigning, comparing)
+def likening(house: Instance) -> list[Problem]:
+    """Compare institutions that changed with all others."""
+    duplicates.catch_up(house)
+    return []
+
+
+ROUNDS: tuple[Round, ...] = (stamping_due, cosigning, comparing, likening)
 
 
 class Attendant:

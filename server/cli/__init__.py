@@ -7,6 +7,7 @@ import server.cli.checklists
 import server.cli.clips
 import server.cli.desk
 import server.cli.divisions
+import server.cli.duplicates
 import server.cli.evidence
 import server.cli.handover
 import server.cli.people

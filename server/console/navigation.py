@@ -49,6 +49,7 @@ GROUPS: Sequence[Group] = (
         Label("合并与审核", "Merging and review"),
         (
             Entry(Label("合并台", "Merge desk"), "merge", "console.merge.queue", "merge.read"),
+            Entry(Label("疑似重复", "Duplicates"), "copy", "console.duplicates.listing", "duplicates.read"),
             Entry(Label("逐级审核", "Review"), "checklist", "console.review.queue", "review.read"),
         ),
     ),

@@ -1,6 +1,7 @@
 """The tables of what staff prepare and do together at a desk. What they decide is in the log; these tell how it came about.
 
     proposals   decisions on sensitive fields that wait for, or had, a second person
+    twins       institutions that may be one, and what staff said of them
     sweeps      many conflicts that somebody decided at once, so that they can be taken back at once
 
 All times are server milliseconds.
@@ -8,7 +9,7 @@ All times are server milliseconds.
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, Table, Text
+from sqlalchemy import Column, Index, Integer, PrimaryKeyConstraint, Table, Text
 
 from server.storage.tables import Big, metadata
 
@@ -50,4 +51,23 @@ sweeps = Table(
     Index("sweeps_by_time", "at"),
 )
 
-__all__ = ["metadata", "proposals", "sweeps"]
+twins = Table(
+    "twins",
+    metadata,
+    Column("one", Text, nullable=False),
+    Column("other", Text, nullable=False),
+    Column("area", Text, nullable=False),
+    Column("other_area", Text, nullable=False),
+    Column("score", Integer, nullable=False),
+    Column("reasons", Text, nullable=False),  # JSON list of codes
+    Column("found", Big, nullable=False),
+    Column("status", Text, nullable=False),  # open, apart
+    Column("by", Text),
+    Column("at", Big),
+    Column("why", Text),
+    PrimaryKeyConstraint("one", "other"),
+    Index("twins_by_status", "status", "score"),
+    Index("twins_by_other", "other"),
+)
+
+__all__ = ["metadata", "proposals", "sweeps", "twins"]

@@ -54,10 +54,10 @@ def picture(text: str, colour: tuple[int, int, int]) -> bytes:
     return out.getvalue()
 
 
-def add_photo(device: TestDevice, record: str, content: bytes) -> None:
+def add_photo(device: TestDevice, record: str, content: bytes, kind: str = "hazard") -> None:
     device.send_blob(content)
     value = {"sha256": sha256(content).hexdigest(), "size": len(content), "mime": "image/jpeg"}
-    device.push(device.change("hazard", record, {f"evidence/{uuid4()}": value}))
+    device.push(device.change(kind, record, {f"evidence/{uuid4()}": value}))
 
 
 def test_a_morning_at_the_merge_desk(server: TestServer, scene: Scene, open_page: Opener) -> None:
