@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from flask import request, url_for
 
+from schemas.fields import Ref
 from schemas.labels import Label
-from schemas.words import label_of, value_of
+from schemas.words import label_of, same, value_of
 from schemas.workflow import LEVELS
 from server import backlog, records, reviewing
 from server.console.frame import Answer, Desk, answered, instance, onward, page, say, seat
@@ -96,12 +98,14 @@ def _shown(record: str, remarks: dict[str, str], problem: Problem | None, status
         holder = reviewing.holder_of(house, conn, schema, seen.state)
         blocking = reviewing.blocking(conn, seen.state)
         files = records.files(house, conn, seen)
+        refs = [path for path in seen.values if isinstance(schema.field_of(path), Ref)]
+        named = records.names(house, conn, who.sight, [str(seen.values[path]) for path in refs])
         writers = records.people_of(conn, {id for step in history for id in step.by})
     level = reviewing.level_of(who.role, who.sight.areas)
     told = _remarks(seen)
     path = schema.status_path() or ""
     fields = [
-        Said(one, backlog.path_said(schema, one), value_of(schema, one, value), told.get(one, []))
+        Said(one, backlog.path_said(schema, one), _said(named, one, value) or value_of(schema, one, value), told.get(one, []))
         for one, value in sorted(seen.values.items())
         if one.partition("/")[0] not in HIDDEN and value is not None
     ]
@@ -132,6 +136,12 @@ def _shown(record: str, remarks: dict[str, str], problem: Problem | None, status
         wrong=problem,
         now=house.now(),
     )
+
+
+def _said(named: Mapping[str, records.Name], path: str, value: Any) -> Label | None:
+    """What a reference leads to, by its name."""
+    known = named.get(value) if isinstance(value, str) else None
+    return same(known.title) if known is not None and known.title else None
 
 
 def _remarks(seen: Seen) -> dict[str, list[tuple[str, str]]]:
