@@ -45,6 +45,7 @@ class Document(Api):  # type: ignore[misc]  # flask-smorest is not typed
     """flask-smorest for the description alone: answers and problems are written by us."""
 
     ERROR_SCHEMA = wire.ProblemBody
+    DEFAULT_ERROR_RESPONSE_NAME = None  # every status that an answer may have is named
 
     def _register_error_handlers(self) -> None:
         """`server.app` has the one table of problems."""

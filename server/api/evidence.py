@@ -144,7 +144,7 @@ def span_of(size: int) -> openings.Span | None:
     "/evidence/<code>",
     "The original that the verification code on a watermarked copy leads to",
     gives=wire.EvidenceFound,
-    problems=[NotFound, InvalidField],
+    problems=[NotFound, InvalidField, DeviceRevoked],
 )
 @door.signed()
 def original(code: str) -> Response:

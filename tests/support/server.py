@@ -212,10 +212,10 @@ class TestServer:
         return {"code": code, "key": b64encode(public).decode(), "name": "T-14", "model": "test",
                 "proof": b64encode(proof).decode()}  # fmt: skip
 
-    def enrol(self, role: str = "inspector", *areas: str) -> TestDevice:
+    def enrol(self, role: str = "inspector", *areas: str, department: str = "") -> TestDevice:
         """A new person's tablet, enrolled over HTTP."""
         key = Ed25519PrivateKey.generate()
-        claim = self.claim(self.code(self.person(role, *areas)), key)
+        claim = self.claim(self.code(self.person(role, *areas, department=department)), key)
         response = self.session.post(f"{self.url}{BASE}/enrol", json=claim, timeout=60)
         response.raise_for_status()
         answer = response.json()
