@@ -250,12 +250,17 @@ def _few(conn: Connection, wanted: Wanted) -> bool:
 
 
 def _scope(wanted: Wanted) -> list[ColumnElement[Any]]:
+    """What is in sight. A hidden kind is never in a bucket of an area in front of its wall: only where there is no area has
+    the kind to be looked at, so that the many rows with one are told by the index alone."""
     c = _bare()
-    ranges = [and_(c["bucket"] >= prefix, c["bucket"] < prefix + LAST) for prefix in wanted.prefixes]
-    found: list[ColumnElement[Any]] = [or_(false(), *ranges, *([c["bucket"].in_(list(wanted.exact))] if wanted.exact else []))]
+    ranges = [(prefix, and_(c["bucket"] >= prefix, c["bucket"] < prefix + LAST)) for prefix in wanted.prefixes]
+    placed = [condition for prefix, condition in ranges if not prefix.startswith("ref:")]
+    others = [condition for prefix, condition in ranges if prefix.startswith("ref:")]
+    others += [c["bucket"].in_(list(wanted.exact))] if wanted.exact else []
+    unplaced = or_(false(), *others)
     if wanted.hidden:
-        found.append(not_(c["record_kind"].in_(list(wanted.hidden))))
-    return found
+        unplaced = and_(unplaced, not_(c["record_kind"].in_(list(wanted.hidden))))
+    return [or_(false(), *placed, unplaced)]
 
 
 def _conditions(wanted: Wanted) -> list[Any]:
