@@ -22,7 +22,7 @@ SIGNATURE_BYTES = 64
 HASH_BYTES = 32
 
 _ID = r"[A-Za-z0-9-]{1,64}\Z"
-_BUCKET = r"(area:[0-9]{2,12}|ref:[a-z0-9_-]{1,40}|home:[A-Za-z0-9-]{1,64})\Z"
+_BUCKET = r"((area|sealed):[0-9]{2,12}|ref:[a-z0-9_-]{1,40}|home:[A-Za-z0-9-]{1,64})\Z"
 _CURSOR = r"[0-9]{1,19}(\.[0-9]{1,19})?\Z"
 _DIGEST = r"[0-9a-f]{64}\Z"
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}\Z")

@@ -183,3 +183,8 @@ def test_every_shape_has_a_place_in_the_published_description() -> None:
         "type": "integer", "minimum": 1, "description": "Number of the first change of the run",
     }
     assert described["Run"]["required"] == ["n", "prev", "replica", "sigs"]
+
+
+def test_a_team_names_its_place_behind_the_wall() -> None:
+    assert wire.PullRequest().validate({"epoch": "e", "cursors": {"sealed:430102": "3.0", "area:43": "1.0"}}) == {}
+    assert wire.PullRequest().validate({"epoch": "e", "cursors": {"elsewhere:43": "1.0"}}) != {}
