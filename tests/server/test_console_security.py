@@ -142,9 +142,9 @@ def test_every_page_says_what_it_may_load_and_that_nobody_keeps_it(server: TestS
 def test_no_template_holds_a_script_a_style_or_a_handler() -> None:
     for file in [*(ROOT / "server/console/templates").rglob("*.html"), *(ROOT / "screens/templates").rglob("*.html")]:
         text = file.read_text()
-        assert not re.search(r"<script(?![^>]*\bsrc=)|<style\b|\sstyle=|\son[a-z]+=|javascript:|\|\s*safe\b", text), (
-            file.name
-        )
+        markup = re.sub(r"\{[{%#].*?[}%#]\}", "", text, flags=re.DOTALL)
+        assert not re.search(r"<script(?![^>]*\bsrc=)|<style\b|\sstyle=|\son[a-z]+=|javascript:", markup), file.name
+        assert not re.search(r"\|\s*safe\b", text), file.name
 
 
 def test_cookies_are_kept_from_scripts_and_from_other_sites(server: TestServer) -> None:
