@@ -179,14 +179,20 @@ def bent_cosignature(day: Day, texts: Texts) -> None:
     texts["checkpoints.ndjson"] = joined(held)
 
 
+def stamps(texts: Texts) -> list[str]:
+    """The stamps by the size of the checkpoint that each is over: their names follow their hashes, which are chance."""
+    named = (name for name in texts if name.endswith(".tsr"))
+    return sorted(named, key=lambda name: int(texts[name.replace(".tsr", ".note")].split(b"\n")[1]))
+
+
 def first_stamp(texts: Texts) -> str:
     """The one that the log tells of: it dates what the tablet had seen."""
     told = {json.loads(one["act"])["stamp"] for one in lines(texts, "acts.ndjson") if '"stamped"' in one["act"]}
-    return next(name for name in texts if name.endswith(".tsr") and sha256(texts[name]).hexdigest() in told)
+    return next(name for name in stamps(texts) if sha256(texts[name]).hexdigest() in told)
 
 
 def last_stamp(texts: Texts) -> str:
-    return next(name for name in texts if name.endswith(".tsr") and name != first_stamp(texts))
+    return stamps(texts)[-1]
 
 
 def stamp_by_somebody_else(day: Day, texts: Texts) -> None:

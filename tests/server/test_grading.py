@@ -114,7 +114,7 @@ def test_a_decision_between_values_is_worth_no_more_than_the_lowest_of_them(offi
     (row,) = [one for one in _conflicts(officers.server) if one["record"] == "a3"]
     take = next(id for id in row["candidates"] if officers.tablet.answer["person"]["id"] in _by(officers.server, id))
     decisions.resolve(officers.server.instance.desk, row["id"], take=take, seen=row["candidates"], reason="现场复核",
-                      by=["p"], rights=STAFF)  # fmt: skip
+                      by=["p", "q"], rights=STAFF)  # fmt: skip
     graded = officers.grade("a3")
     assert graded is not None and graded.grade == "D"
 
