@@ -31,7 +31,7 @@ check: $(STAMP)  ## import contracts, ruff, mypy
 	@.venv/bin/ruff check .
 	@$(PYTHON) -m mypy schemas sync custody screens server field_client witness
 
-bench: $(STAMP)  ## speed as ratios to the floor, in one run
+bench: $(STAMP) $(BROWSER)  ## speed as ratios to the floor, in one run
 	@$(PYTHON) -m benchmarks $(ARGS)
 
 fuzz: $(STAMP)  ## inputs that strangers might send, by the million, to every parser; more with ARGS="--seconds 300"

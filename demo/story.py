@@ -30,8 +30,8 @@ from demo.processes import Server, Tablet
 from field_client.config import Settings as TabletSettings
 from field_client.session import Session
 from field_client.tablet import Tablet as FieldTablet
-from schemas.library import library
-from schemas.library.catalogue import Item
+from schemas.shipped import library
+from schemas.shipped.catalogue import Item
 from server.config import Settings
 from server.instance import open_instance
 from server.storage import blobs, states

@@ -24,9 +24,9 @@ from schemas.certificates import day_of, enforcing
 from schemas.forms import FormGroup, FormItem, checklist_form
 from schemas.kinds.inspection import Inspection
 from schemas.labels import Label
-from schemas.library import contents, library
-from schemas.library.answers import CONFORMS, misfit, photo_due, verdict
-from schemas.library.catalogue import CONDITIONS, Group, Item, applicable
+from schemas.shipped import contents, library
+from schemas.shipped.answers import CONFORMS, misfit, photo_due, verdict
+from schemas.shipped.catalogue import CONDITIONS, Group, Item, applicable
 from sync.core.errors import InvalidField, NotAllowed, NotFound, NotReady, Refused, Stale
 from sync.core.fold import contested, values_of
 from sync.core.rules import GUARDS, Facts

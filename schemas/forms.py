@@ -27,8 +27,8 @@ from schemas.fields import (
     Writer,
 )
 from schemas.labels import Label
-from schemas.library.answers import CONFORMS
-from schemas.library.catalogue import Asked, Basis, Group, Item, Library, Violation
+from schemas.shipped.answers import CONFORMS
+from schemas.shipped.catalogue import Asked, Basis, Group, Item, Library, Violation
 
 REST = Label("其他", "Other")
 """Heads the fields that no section names."""

@@ -29,7 +29,7 @@ from schemas.fields import (
     Workflowed,
 )
 from schemas.labels import Label
-from schemas.library.answers import CONFORMS
+from schemas.shipped.answers import CONFORMS
 
 YES, NO = Label("是", "yes"), Label("否", "no")
 PLACED_BY = {

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from schemas.kinds.checklist import Checklist
 from schemas.labels import Label
-from schemas.library import contents
-from schemas.library.catalogue import Group, Item, read_item
+from schemas.shipped import contents
+from schemas.shipped.catalogue import Group, Item, read_item
 from server import decisions
 from server.finding import one
 from server.instance import Instance

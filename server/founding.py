@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from schemas.library import template
+from schemas.shipped import template
 from server import decisions
 from server.access import rights
 from server.config import Settings

@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from schemas.labels import Label
-from schemas.library import contents
-from schemas.library.catalogue import PROCEDURE
+from schemas.shipped import contents
+from schemas.shipped.catalogue import PROCEDURE
 from server.sheets import check_workbook
 from sync.core.errors import BadForm
 

@@ -30,7 +30,7 @@ from schemas.forms import FormGroup, FormItem, FormStep, form_of
 from schemas.kinds.hazard import Hazard
 from schemas.kinds.inspection import Inspection
 from schemas.labels import Label
-from schemas.library.answers import REASONS, Verdict, misfit, photo_due, verdict
+from schemas.shipped.answers import REASONS, Verdict, misfit, photo_due, verdict
 from schemas.words import value_of
 from screens.forms import narrow
 from sync.core.errors import InvalidField, NotAllowed, NotFound, Problem, Refused

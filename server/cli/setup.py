@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from schemas.labels import Label
-from schemas.library import library
+from schemas.shipped import library
 from server.cli.frame import Run, command, main, option
 from server.founding import found
 from server.serve import Listening

@@ -9,8 +9,8 @@ from flask import request, url_for
 
 from schemas.kinds.checklist import Checklist
 from schemas.labels import Label
-from schemas.library import library
-from schemas.library.catalogue import ASKED_AS
+from schemas.shipped import library
+from schemas.shipped.catalogue import ASKED_AS
 from server import decisions, editions, xlsforms
 from server.console.frame import Answer, Desk, instance, onward, page, say, seat
 from server.editions import KIND, Writing

@@ -19,7 +19,7 @@ import screens
 from schemas.base import DELETED, RecordSchema
 from schemas.forms import FormField, form_of
 from schemas.labels import Label
-from schemas.library.answers import CONFORMS
+from schemas.shipped.answers import CONFORMS
 from schemas.words import value_of
 from server import backlog, comparing, decisions, imaging, proposals, sweeps
 from server.access.policy import may

@@ -161,7 +161,7 @@ def test_search_finds_any_piece_and_the_map_gathers_and_opens(server: TestServer
     looked_at(desk, "map")
     for _ in range(3):
         desk.locator("[data-map-do=in]").click()
-    expect(desk.locator("[data-map-list] a").first).to_be_visible()
+    expect(desk.locator("[data-map-list][aria-busy=false] a").first).to_be_visible()
     shot(desk, "records-map-near")
     name = desk.locator("[data-map-list] a").first.inner_text()
     desk.locator("[data-map-list] a").first.click()

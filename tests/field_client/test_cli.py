@@ -15,8 +15,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from field_client.cli import cli
-from schemas.library import library
 from schemas.registry import shipped
+from schemas.shipped import library
 from sync.core.errors import Problem
 from tests.support.photographs import compressed, cropped, photograph
 from tests.support.pictures import jpeg

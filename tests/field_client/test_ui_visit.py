@@ -20,8 +20,8 @@ from field_client.tablet import Tablet
 from field_client.ui.inspection import PHRASES
 from field_client.ui.signing import REFUSALS
 from schemas.labels import Label
-from schemas.library import library
-from schemas.library.answers import REASONS
+from schemas.shipped import library
+from schemas.shipped.answers import REASONS
 from tests.support.pictures import encoded, hollow_png, jpeg, mp4, scene
 from tests.support.screens import Screen, field, shown
 

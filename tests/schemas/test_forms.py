@@ -12,8 +12,8 @@ from schemas.kinds.inspection import Inspection
 from schemas.kinds.institution import Institution
 from schemas.kinds.officer import Officer
 from schemas.labels import Label
-from schemas.library import contents, library, template
 from schemas.registry import shipped
+from schemas.shipped import contents, library, template
 
 WIDGETS = {
     *("text", "lines", "choice", "integer", "counter", "money", "flag", "date", "moment", "area", "ref", "blob"),

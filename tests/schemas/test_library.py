@@ -14,9 +14,9 @@ from schemas.fields import Answers
 from schemas.kinds.checklist import Checklist
 from schemas.kinds.institution import CATEGORIES, FEATURES, MODES
 from schemas.labels import Label
-from schemas.library import contents, items_for, library, template
-from schemas.library.answers import Verdict, misfit, photo_due, verdict
-from schemas.library.catalogue import CONDITIONS, AnswerType, Asked, Item, Mark, PhotoRule, Severity
+from schemas.shipped import contents, items_for, library, template
+from schemas.shipped.answers import Verdict, misfit, photo_due, verdict
+from schemas.shipped.catalogue import CONDITIONS, AnswerType, Asked, Item, Mark, PhotoRule, Severity
 from tests.support.field_values import ANY_JSON
 
 TODAY = "2026-11-22"
@@ -106,7 +106,7 @@ def no_float(number: str) -> None:
 
 
 def test_the_shipped_files_hold_no_float_and_no_trace_of_a_machine() -> None:
-    files = [file for file in resources.files("schemas.library").iterdir() if file.name.endswith(".json")]
+    files = [file for file in resources.files("schemas.shipped").iterdir() if file.name.endswith(".json")]
     assert len(files) == 5
     for file in files:
         text = file.read_text(encoding="utf-8")

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from openpyxl import Workbook
 
 from schemas.forms import checklist_form
-from schemas.library import contents, library
 from schemas.registry import shipped
+from schemas.shipped import contents, library
 from server import xlsforms
 from server.cli import main
 from sync.core.errors import BadForm

@@ -10,6 +10,7 @@ class Map_ {
   constructor(element) {
     this.element = element;
     this.said = element.dataset;
+    this.list = document.querySelector("[data-map-list]");
     this.canvas = document.createElement("canvas");
     element.replaceChildren(this.canvas);
     this.context = this.canvas.getContext("2d");
@@ -54,10 +55,14 @@ class Map_ {
     this.moved();
   }
 
-  moved(after = 160) { this.draw(); clearTimeout(this.timer); this.timer = setTimeout(() => this.ask(), after); }
+  moved(after = 160) {
+    this.draw();
+    if (!this.said.clusters) return;
+    this.list?.setAttribute("aria-busy", "true");  // what it names is from before the move
+    clearTimeout(this.timer); this.timer = setTimeout(() => this.ask(), after);
+  }
 
   async ask() {
-    if (!this.said.clusters) return;
     this.abort?.abort();
     this.abort = new AbortController();
     const [s, w, n, e] = this.box(), dx = (e - w) * 0.15, dy = (n - s) * 0.15;  // a little beyond the edge
@@ -76,10 +81,10 @@ class Map_ {
     const inside = this.clusters.filter(([, lat, lon]) => lat / 1e7 >= s && lat / 1e7 <= n && lon / 1e7 >= w && lon / 1e7 <= e);
     const said = document.querySelector("[data-map-said]");
     if (said) said.textContent = said.dataset.words.replace("{n}", inside.reduce((sum, [many]) => sum + many, 0).toLocaleString("en"));
-    const list = document.querySelector("[data-map-list]");
-    if (!list) return;
+    if (!this.list) return;
     const named = inside.filter(([many, , , record]) => many === 1 && record).slice(0, 60);
-    list.replaceChildren(...named.map(([, , , record, title]) => {
+    this.list.setAttribute("aria-busy", "false");
+    this.list.replaceChildren(...named.map(([, , , record, title]) => {
       const item = document.createElement("li"), link = document.createElement("a");
       link.className = "line"; link.href = this.said.record.replace("RECORD", encodeURIComponent(record)); link.textContent = title || record;
       item.append(link);

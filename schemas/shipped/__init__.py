@@ -16,7 +16,7 @@ from importlib import resources
 from typing import Any
 
 from schemas.labels import Label
-from schemas.library.catalogue import (
+from schemas.shipped.catalogue import (
     Group,
     Item,
     Library,
@@ -55,7 +55,7 @@ def library() -> Library:
 
 
 def items_for(category: str, mode: str = "both", conditions: Collection[str] | None = None) -> list[Item]:
-    """The shipped items for an institution; see `schemas.library.catalogue.applicable`."""
+    """The shipped items for an institution; see `schemas.shipped.catalogue.applicable`."""
     return applicable(library().items, category, mode, conditions)
 
 

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from schemas.labels import Label
-from schemas.library.catalogue import Asked, Item
+from schemas.shipped.catalogue import Asked, Item
 
 Verdict = Literal["yes", "no", "na"]
 """As in `answer`: conforms, does not conform, does not apply."""
