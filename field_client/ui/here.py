@@ -18,9 +18,21 @@ so that a second tap, a reload or a killed program never makes two; every text s
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple, cast
 
-from flask import Blueprint, Response, current_app, flash, g, redirect, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Response,
+    current_app,
+    flash,
+    g,
+    redirect,
+    render_template,
+    request,
+    stream_template,
+    url_for,
+)
 
 from field_client.tablet import Tablet
 from field_client.ui.seats import Held, Seat, Seats
@@ -29,6 +41,8 @@ from sync.core.errors import InvalidField
 
 EXTENSION = "patrolbook-seats"
 Audience = Literal["inspectors", "teams", "both"]
+AT_ONCE = 16_384
+"""Characters of a page that are sent together; of the longest one this is the first screenful."""
 
 
 class Nav(NamedTuple):
@@ -132,6 +146,25 @@ def wants_json() -> bool:
 def page(template: str, /, **facts: Any) -> str:
     """A page of `templates/ui/`."""
     return render_template(f"ui/{template}", **facts)
+
+
+def flowing(template: str, /, **facts: Any) -> Response:
+    """As `page`, sent while it is drawn: of a long page the browser paints the top before the rest is there."""
+    pieces = iter(stream_template(f"ui/{template}", **facts))
+    return Response(_gathered(pieces), mimetype="text/html")
+
+
+def _gathered(pieces: Iterator[str]) -> Iterator[str]:
+    """Pieces of a template, some thousand characters at a time."""
+    held: list[str] = []
+    size = 0
+    for piece in pieces:
+        held.append(piece)
+        size += len(piece)
+        if size >= AT_ONCE:
+            yield "".join(held)
+            held, size = [], 0
+    yield "".join(held)
 
 
 def go(endpoint: str, /, **values: Any) -> Response:

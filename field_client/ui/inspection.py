@@ -299,11 +299,11 @@ def _reviews(values: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], str]]:
 
 
 @screen.get("/inspections/<record>/items/<group>")
-def items(record: str, group: str) -> str:
+def items(record: str, group: str) -> Response:
     return _group(Visit(here.tablet(), record), group)
 
 
-def _group(visit: Visit, code: str, tried: _Item | None = None) -> str:
+def _group(visit: Visit, code: str, tried: _Item | None = None) -> Response:
     codes = [one.code for one in visit.groups]
     if code not in codes:
         raise NotFound(what=Label("这一组事项", "this group of items"))
@@ -312,7 +312,7 @@ def _group(visit: Visit, code: str, tried: _Item | None = None) -> str:
     drawn = [visit.shown(one, hazards) for one in visit.groups[at].items]
     if tried is not None:
         drawn = [tried if one.one.item.code == tried.one.item.code else one for one in drawn]
-    return here.page(
+    return here.flowing(
         "inspection/group.html",
         visit=visit,
         group=visit.groups[at],

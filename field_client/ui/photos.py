@@ -29,7 +29,7 @@ def photo(evidence: str, size: str) -> Response:
     try:
         content = picture_of(here.tablet(), evidence, cast(Size, size))
     except Problem:
-        response = redirect(url_for("static", filename="no-picture.svg"), 302)
+        response = redirect(url_for("static", filename="no-picture.png"), 302)
     else:
         response = Response(content, content_type="image/jpeg")
     response.headers["Cache-Control"] = "no-store"
