@@ -148,10 +148,10 @@ def page(template: str, /, **facts: Any) -> str:
     return render_template(f"ui/{template}", **facts)
 
 
-def flowing(template: str, /, **facts: Any) -> Response:
+def flowing(template: str, status: int = 200, /, **facts: Any) -> Response:
     """As `page`, sent while it is drawn: of a long page the browser paints the top before the rest is there."""
     pieces = iter(stream_template(f"ui/{template}", **facts))
-    return Response(_gathered(pieces), mimetype="text/html")
+    return Response(_gathered(pieces), status, mimetype="text/html")
 
 
 def _gathered(pieces: Iterator[str]) -> Iterator[str]:

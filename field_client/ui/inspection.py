@@ -303,7 +303,7 @@ def items(record: str, group: str) -> Response:
     return _group(Visit(here.tablet(), record), group)
 
 
-def _group(visit: Visit, code: str, tried: _Item | None = None) -> Response:
+def _group(visit: Visit, code: str, tried: _Item | None = None, status: int = 200) -> Response:
     codes = [one.code for one in visit.groups]
     if code not in codes:
         raise NotFound(what=Label("这一组事项", "this group of items"))
@@ -314,6 +314,7 @@ def _group(visit: Visit, code: str, tried: _Item | None = None) -> Response:
         drawn = [tried if one.one.item.code == tried.one.item.code else one for one in drawn]
     return here.flowing(
         "inspection/group.html",
+        status,
         visit=visit,
         group=visit.groups[at],
         groups=visit.progress(),
@@ -377,7 +378,7 @@ def _writable(visit: Visit) -> None:
 def _told(visit: Visit, group: str, shown: _Item, status: int) -> Response | tuple[str, int]:
     """The item as it is now, as a piece for a script or on its page."""
     if not here.wants_json():
-        return _group(visit, group, shown), status
+        return _group(visit, group, shown, status)
     at = next((one for one in visit.progress() if one.code == group), None)
     following = visit.first_gap(shown.one.item.code)
     response = jsonify(
