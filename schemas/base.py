@@ -28,6 +28,8 @@ DEPARTMENTS = "departments"  # the tag field by which a kind tells which departm
 PATH = re.compile(r"[a-z][a-z0-9_]{0,39}(/[A-Za-z0-9._-]{1,100})?\Z")
 
 FIELD_ROLES = frozenset({"inspector", "officer", "supervisor", "team"})
+AT_DESK = "desk"
+"""The sort of bucket that holds what is kept at the desk. No device's scope has one (server/access/rights.py)."""
 COMPARTMENTS = ("sealed",)
 """The walls inside every area. What lies behind one leaves no trace on the other side (sync/core/rules.py: Rights)."""
 
@@ -85,6 +87,8 @@ class RecordSchema(marshmallow.Schema):
     area_field: ClassVar[str | None] = "area"
     compartment: ClassVar[str] = ""
     """A wall inside every area: records of this kind are for those only whose grant names the same compartment."""
+    at_desk: ClassVar[bool] = False
+    """Kept at the desk: no device is ever sent a record of this kind, whatever its grants, and no list shows one."""
     makers: ClassVar[frozenset[str]] = FIELD_ROLES | DESK_ROLES
     workflow: ClassVar[Workflow | None] = None
     search: ClassVar[tuple[str, ...]] = ()
@@ -188,6 +192,11 @@ class RecordSchema(marshmallow.Schema):
         return area if isinstance(area, str) else None
 
     @classmethod
+    def bucket_sort(cls) -> str:
+        """What the buckets of this kind begin with; with a division code after a colon it is the name of one."""
+        return cls.compartment or (AT_DESK if cls.at_desk else "area")
+
+    @classmethod
     def projected(cls) -> Iterator[tuple[str, RecordField]]:
         """The single fields that become typed columns of the kind's projection."""
         for name, field in cls.fields_by_name().items():
@@ -247,6 +256,7 @@ def _check_deleted(value: Any) -> None:
 
 
 __all__ = [
+    "AT_DESK",
     "Area",
     "COMPARTMENTS",
     "DELETED",

@@ -128,7 +128,7 @@ def wanted(house: Instance, conn: Connection, sight: Sight, asked: Filter) -> Wa
     return Wanted(
         prefixes=(*sight.buckets(), "ref:"),
         exact=_homes(house, conn, sight, walls),
-        hidden=[one.kind for one in house.registry if one.compartment and one.compartment not in walls],
+        hidden=[one.kind for one in house.registry if one.at_desk or (one.compartment and one.compartment not in walls)],
         kinds=_kinds(asked.place),
         record_kind=asked.record_kind,
         record=asked.record,

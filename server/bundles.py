@@ -49,7 +49,7 @@ from sync.core.signing import covered
 
 FOLLOWED = frozenset({"inspection", "evidence", "hazard", "patrol_note", "case", "handover", "clue"})
 """Kinds whose own references are followed; of others (an institution, an officer) only the record itself goes in."""
-LEFT_OUT = frozenset({"checklist"})
+LEFT_OUT = frozenset({"checklist", "informer"})
 DEPTH = 4
 
 _BY_STAMP, _BY_WITNESS = Label("可信时间戳", "a time stamp"), Label("见证会签", "witnesses")

@@ -38,7 +38,7 @@ class Listing:
 
     def __init__(self, house: Instance, kind: str, language: Language = "zh", rights: Rights = NOBODY) -> None:
         schema = house.registry.get(kind)
-        if schema is None or (schema.compartment and not rights.within.get(schema.compartment)):
+        if schema is None or schema.at_desk or (schema.compartment and not rights.within.get(schema.compartment)):
             raise UnknownKind(kind=kind)
         self.house, self.schema, self.language, self.rights = house, schema, language, rights
         self.names = [*([GRADE] if kind in GRADED else []), *(name for name, _ in schema.projected())]

@@ -79,7 +79,7 @@ def overdue(house: Instance, conn: Connection, sight: Sight) -> list[Waiting]:
     found = []
     for schema in house.registry:
         due = schema.runs_out
-        if due is not None and not schema.compartment:
+        if due is not None and not schema.compartment and not schema.at_desk:
             tests = (Where("among", "status", sorted(due.running)), Where("to", due.field, before))
             number, more = _count(house, conn, sight, schema, *tests)
             label = Label(f"{schema.label.zh}逾期", f"{schema.label.en.lower()}s overdue")

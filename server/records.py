@@ -91,9 +91,14 @@ def text_sight(sight: Sight) -> texts.Sight:
 def schema_of(house: Instance, sight: Sight, kind: str) -> type[RecordSchema]:
     """A kind that somebody sees. Raises NotFound; what lies behind a wall is no kind for those in front of it."""
     schema = house.registry.get(kind)
-    if schema is None or not sight.prefixes(schema.compartment):
+    if schema is None or schema not in kinds_in_sight(house, sight):
         raise NotFound(what=kind)
     return schema
+
+
+def kinds_in_sight(house: Instance, sight: Sight) -> list[type[RecordSchema]]:
+    """The kinds of which lists may be shown: none behind a wall for those in front of it, and none kept at the desk."""
+    return [one for one in house.registry if not one.at_desk and sight.prefixes(one.compartment)]
 
 
 def one(house: Instance, conn: Connection, sight: Sight, record: str) -> Seen:

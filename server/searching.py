@@ -178,6 +178,10 @@ class Searcher:
             max(0, journal.newest_leaf(conn, log) - texts.reached(index, log)) for log in self.house.keys.voices
         )
 
+    def _told(self, kind: str) -> bool:
+        schema = self.house.registry.get(kind)
+        return schema is not None and not schema.at_desk
+
     def _advance(self, index: Connection, conn: Connection, log: str) -> None:
         kept = journal.since(conn, log, texts.reached(index, log), AT_ONCE)
         if not kept:
@@ -185,7 +189,7 @@ class Searcher:
         touched = journal.connected(conn, dict.fromkeys(one.record for one in kept))
         stored = states.load(conn, touched)
         standing = [State.read(bytes(one.bytes)) for one in stored.values() if one.bucket is not None]
-        shown = [state for state in standing if state.kind in self.house.registry.names() and not deleted(state)]
+        shown = [state for state in standing if self._told(state.kind) and not deleted(state)]
         shown.sort(key=lambda state: state.record)
         texts.put(index, (entry_of(self.house.registry[state.kind], state) for state in shown))
         texts.drop(index, touched - {state.record for state in shown})

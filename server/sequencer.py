@@ -376,7 +376,7 @@ class Sequencer:
         if schema is not None and live:
             newest = max(live, key=lambda c: (state.acts[c].hlc, c))
             if isinstance(live[newest], str):
-                return f"{schema.compartment or 'area'}:{live[newest]}"
+                return f"{schema.bucket_sort()}:{live[newest]}"
         stored = self._records[root].stored
         if stored is not None and stored.bucket is not None:
             return states.bucket_id(self.conn, stored.bucket)

@@ -1,4 +1,4 @@
-"""The shipped library: 160 inspection items, 17 classes of violation, 25 documents and 11 time limits.
+"""The shipped library: 160 inspection items, 17 classes of violation, 25 documents and 14 time limits.
 
 It is a research draft. The legal office of the using authority must review it before use: every place in a
 law carries a mark that says how far it was verified, and what is marked R or M was not checked against the

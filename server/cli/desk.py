@@ -7,7 +7,7 @@ from typing import Any
 import click
 import orjson
 
-from schemas.base import COMPARTMENTS, DELETED
+from schemas.base import AT_DESK, COMPARTMENTS, DELETED
 from schemas.labels import Label
 from server import decisions
 from server.access.rights import ROLES
@@ -318,7 +318,7 @@ def close(run: Run, changes: tuple[str, ...], reason: str, by: str | None) -> No
 def _in_sight(seen: Rights, bucket: str) -> bool:
     """Whether a person may know of what is in a bucket: behind a wall only where a grant leads there."""
     sort, _, area = bucket.partition(":")
-    return sort not in COMPARTMENTS or seen.covers(area, sort)
+    return sort != AT_DESK and (sort not in COMPARTMENTS or seen.covers(area, sort))
 
 
 def _kept(run: Run, by: str | None) -> list[tuple[Kept, bytes, int, bool]]:

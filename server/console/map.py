@@ -32,7 +32,7 @@ CHINA = Box(180_000_000, 735_000_000, 536_000_000, 1_351_000_000)
 @desk.get("/map", may="records.read")
 def start() -> Answer:
     house, who = instance(), seat()
-    kinds = [one for one in house.registry if list(one.points()) and who.sight.prefixes(one.compartment)]
+    kinds = [one for one in records.kinds_in_sight(house, who.sight) if list(one.points())]
     kind = request.args.get("kind", FIRST_KIND)
     schema = next((one for one in kinds if one.kind == kind), None)
     if schema is None:

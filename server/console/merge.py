@@ -21,7 +21,7 @@ from schemas.forms import FormField, form_of
 from schemas.labels import Label
 from schemas.shipped.answers import CONFORMS
 from schemas.words import value_of
-from server import backlog, comparing, decisions, imaging, proposals, sweeps
+from server import backlog, comparing, decisions, imaging, proposals, records, sweeps
 from server.access.policy import may
 from server.access.rights import ROLES
 from server.backlog import PLACES, SORTS, STATUSES, Filter
@@ -92,7 +92,7 @@ def queue() -> Answer:
         waiting=waiting,
         after=_token(found.after),
         unreadable=backlog.unreadable(house, who.sight) if asked.place == "quarantine" else [],
-        kinds=[schema for schema in house.registry if who.sight.prefixes(schema.compartment)],
+        kinds=records.kinds_in_sight(house, who.sight),
         device_name=devices.get(asked.device, asked.device),
         done=_done(),
         day=request.args.get("day", ""),

@@ -61,10 +61,9 @@ def overview() -> Answer:
     house, sight = instance(), seat().sight
     found = []
     with house.database.read() as conn:
-        for schema in house.registry:
-            if sight.prefixes(schema.compartment):
-                wanted = wanted_in(schema, records.text_sight(sight))
-                found.append(Kind(schema.kind, schema.label, Lists(house.projections).count(conn, wanted)))
+        for schema in records.kinds_in_sight(house, sight):
+            wanted = wanted_in(schema, records.text_sight(sight))
+            found.append(Kind(schema.kind, schema.label, Lists(house.projections).count(conn, wanted)))
     found.sort(key=lambda one: not one.many.number)  # what there is none of comes last
     return page("records/overview.html", kinds=found)
 

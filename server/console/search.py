@@ -39,7 +39,7 @@ class Result(NamedTuple):
 def results() -> Answer:
     house, who = instance(), seat()
     text = request.args.get("q", "").strip()[:200]
-    kinds = [one for one in house.registry if who.sight.prefixes(one.compartment)]
+    kinds = records.kinds_in_sight(house, who.sight)
     chosen = [one.kind for one in kinds if one.kind == request.args.get("kind")]
     answer = Searcher(house).find(text, records.text_sight(who.sight), chosen, after=_mark(), size=SIZE)
     today, say_place = day(house.now()), placed(house)

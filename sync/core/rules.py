@@ -357,6 +357,22 @@ def _formal_fact(state: State, schema: type[RecordSchema], facts: Facts) -> Labe
     )
 
 
+def _cancelled_why(state: State, schema: type[RecordSchema], facts: Facts) -> Label | None:
+    if str(values_of(state, schema.merge_of).get("cancelled_why") or "").strip():
+        return None
+    return Label("没有写明取消的原因", "it does not say why it is cancelled")
+
+
+def _reopened_once(state: State, schema: type[RecordSchema], facts: Facts) -> Label | None:
+    """Each reopening leaves its reason, which nobody can take away: the first may, a second may not."""
+    reasons = sum(path.startswith("reopenings/") for path in state.live)
+    if reasons == 1:
+        return None
+    if not reasons:
+        return Label("没有写明重新办理的原因", "it does not say why it is reopened")
+    return Label("只能重新办理一次，这条线索已经重新办理过", "a clue is reopened once, and this one has been")
+
+
 GUARDS: dict[str, Callable[[State, type[RecordSchema], Facts], Label | None]] = {
     "required": _required,
     "no_conflict": _no_conflict,
@@ -369,6 +385,8 @@ GUARDS: dict[str, Callable[[State, type[RecordSchema], Facts], Label | None]] = 
     "receipted": _receipted,
     "answered": _answered,
     "formal_fact": _formal_fact,
+    "cancelled_why": _cancelled_why,
+    "reopened_once": _reopened_once,
 }
 
 

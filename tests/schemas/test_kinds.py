@@ -13,11 +13,14 @@ from hypothesis import strategies as st
 from schemas.base import DESK_ROLES, FIELD_ROLES, Invalid, RecordSchema, flatten, nest
 from schemas.certificates import may_enforce
 from schemas.fields import Answers, Area, Choice, MergeType, RecordField, Ref, Signatures, Tags, Text, Workflowed
+from schemas.kinds.clue import CLOCKS, Clue, due_day
 from schemas.kinds.evidence import Evidence
 from schemas.kinds.hazard import RECTIFIERS, VERIFIERS, Hazard, overdue
+from schemas.kinds.informer import Informer
 from schemas.kinds.inspection import Inspection
 from schemas.kinds.institution import Institution
-from schemas.kinds.patrol_note import ENFORCEMENT_WORDS, PatrolNote
+from schemas.kinds.patrol_note import ENFORCEMENT_WORDS, URGENCIES, PatrolNote
+from schemas.kinds.task import Task
 from schemas.registry import Registry, kinds_in, shipped
 from sync.core.rules import GUARDS
 from tests.support.field_values import ANY_JSON, KEYS, right_keys, right_values
@@ -173,7 +176,7 @@ def test_the_newest_value_wins_on_a_short_list_of_cosmetic_fields_only() -> None
     assert {f"{kind.kind}.{name}" for kind, name, field in FIELDS if field.merge == "latest"} == {
         *("institution.phone", "institution.verified_at", "institution.captions"),
         *("inspection.person_phone", "inspection.captions", "grid.phone"),
-        *("patrol_note.captions", "hazard.captions", "evidence.caption"),
+        *("patrol_note.captions", "hazard.captions", "evidence.caption", "clue.captions"),
     }
 
 
@@ -338,6 +341,34 @@ def test_a_hazard_is_never_struck_off_by_the_role_that_rectified_it() -> None:
 )
 def test_a_hazard_is_overdue_from_the_day_after_its_deadline(status: str, deadline: str | None, late: bool) -> None:
     assert overdue({"status": status, "deadline": deadline}, "2026-11-22") is late
+
+
+def test_a_clue_names_nobody_and_what_does_is_kept_at_the_desk() -> None:
+    assert not {"name", "phone", "contact", "informer"} & set(Clue.fields_by_name())
+    assert Informer.at_desk and Informer.bucket_sort() == "desk" and not Informer.makers & FIELD_ROLES
+    assert [kind.kind for kind in KINDS if kind.at_desk] == ["informer"]
+    text = Clue.fields_by_name()["text"]
+    assert isinstance(text, Text)
+    assert text.warnings("举报人称三楼周末上课，联系电话见附件") == ["举报人", "联系电话"]
+
+
+def test_what_blows_up_is_verified_within_a_day_and_a_county_sets_other_numbers() -> None:
+    assert set(CLOCKS) == set(URGENCIES)
+    assert [due_day("2026-11-26", one) for one in ("blow_up", "smouldering", "ordinary", None)] == [
+        *("2026-11-27", "2026-11-29", "2026-12-11", "2026-12-11"),
+    ]
+    assert due_day("2026-11-26", "ordinary", {"ordinary": 5}) == "2026-12-01"
+
+
+def test_the_county_settles_for_whom_and_until_when() -> None:
+    assert {n for n, f in Task.fields_by_name().items() if f.merge == "authority"} == {"assigned", "due"}
+    assert {n for n, f in Clue.fields_by_name().items() if f.merge == "authority"} == {"urgency", "due"}
+
+
+def test_a_clue_ends_in_a_stated_outcome_and_only_the_desk_ends_it() -> None:
+    assert Clue.workflow is not None
+    closing = [step for step in Clue.workflow.transitions if step.target == "closed"]
+    assert all("answered" in step.requires and step.roles <= DESK_ROLES for step in closing) and closing
 
 
 def test_a_certificate_counts_until_its_last_day_and_not_while_suspended() -> None:
