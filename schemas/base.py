@@ -98,6 +98,8 @@ class RecordSchema(marshmallow.Schema):
     """Fields by which long lists are put in order and narrowed down: the server keeps an index for each."""
     runs_out: ClassVar[Due | None] = None
     sections: ClassVar[tuple[Section, ...]] = ()
+    placed_by: ClassVar[str] = "institution"
+    """The field that names the record in whose position one of this kind stands on a map while it has none of its own."""
     _plan: ClassVar[Plan]
 
     @classmethod

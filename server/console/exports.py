@@ -6,6 +6,7 @@ An export is an act in the log before its first byte.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
@@ -18,12 +19,12 @@ from schemas.labels import Label, Language
 from server import acts, records, sheets
 from server.console import tabling
 from server.console.frame import Answer, Desk, Seat, instance, language, seat
-from server.console.records import wanted_of
+from server.console.records import lenders, wanted_of
 from server.console.tabling import Column
 from server.instance import Instance
 from server.moments import day
+from server.storage import places
 from server.storage.lists import Lists, Wanted
-from server.storage.projections import axes_of
 from sync.core.errors import InvalidField
 
 desk = Desk("exports", __name__)
@@ -42,7 +43,7 @@ def make(kind: str) -> Answer:
     house, who = instance(), seat()
     schema = records.schema_of(house, who.sight, kind)
     form = request.form.get("form", "")
-    if form not in TYPES or (form == "geojson" and not list(schema.points())):
+    if form not in TYPES or (form == "geojson" and house.projections.standing(kind) is None):
         raise InvalidField(field="form", detail=f"is one of {', '.join(TYPES)}")
     today = day(house.now())
     asked = tabling.read(schema, who.role, request.args, today)
@@ -60,7 +61,7 @@ def make(kind: str) -> Answer:
     makers: dict[str, Callable[[], Iterator[bytes]]] = {
         "xlsx": lambda: sheets.stream_xlsx(_table(columns, lines, language()), title),
         "csv": lambda: sheets.stream_csv(_table(columns, lines, language())),
-        "geojson": lambda: _geojson(schema, columns, lines),
+        "geojson": lambda: _geojson(house, who, schema, columns, lines),
     }
     response = Response(stream_with_context(makers[form]()), mimetype=TYPES[form])
     name = f"{title}-{today}.{form}"
@@ -106,29 +107,29 @@ def _table(columns: list[Column], lines: Iterator[Line], said: Language) -> Iter
         yield cells
 
 
-def _geojson(schema: type[RecordSchema], columns: list[Column], lines: Iterator[Line]) -> Iterator[bytes]:
-    """RFC 7946: longitude first, WGS-84, as it was measured. Nothing is shifted to GCJ-02; maps that need it shift it."""
+def _geojson(
+    house: Instance, who: Seat, schema: type[RecordSchema], columns: list[Column], lines: Iterator[Line]
+) -> Iterator[bytes]:
+    """RFC 7946: longitude first, WGS-84, as it was measured. Nothing is shifted to GCJ-02; maps that need it shift it.
+
+    What stands in the position of another record says which, as `position_of`."""
     yield b'{"type":"FeatureCollection","features":['
     first = True
-    for row, cells in lines:
-        lat, lon = _position(schema, row)
-        if lat is None or lon is None:
-            continue
-        said = dict(zip((column.name for column in columns), cells[1:], strict=True))
-        feature = {
-            "type": "Feature",
-            "id": row["record"],
-            "geometry": {"type": "Point", "coordinates": [lon / 1e7, lat / 1e7]},
-            "properties": {name: value for name, value in said.items() if value is not None},
-        }
-        yield (b"\n" if first else b",\n") + orjson.dumps(feature)
-        first = False
+    by = lenders(house, who.sight, schema)
+    while some := list(itertools.islice(lines, AT_ONCE)):
+        with house.database.read() as conn:
+            spots = places.spots(conn, house.projections, schema.kind, by, [row for row, _ in some])
+        for row, cells in some:
+            spot = spots.get(row["record"])
+            if spot is None:
+                continue
+            said = dict(zip((column.name for column in columns), cells[1:], strict=True)) | {"position_of": spot.by or None}
+            feature = {
+                "type": "Feature",
+                "id": row["record"],
+                "geometry": {"type": "Point", "coordinates": [spot.lon / 1e7, spot.lat / 1e7]},
+                "properties": {name: value for name, value in said.items() if value is not None},
+            }
+            yield (b"\n" if first else b",\n") + orjson.dumps(feature)
+            first = False
     yield b"\n]}\n"
-
-
-def _position(schema: type[RecordSchema], row: dict[str, Any]) -> tuple[int | None, int | None]:
-    for name in schema.points():
-        lat, lon = axes_of(name)
-        if row[lat] is not None:
-            return row[lat], row[lon]
-    return None, None

@@ -17,6 +17,7 @@ from schemas.fields import Area, Ref
 from schemas.forms import Form, FormField, form_of
 from schemas.labels import Label
 from server import decisions, digesting, records
+from server.access.policy import Sight
 from server.console import tabling
 from server.console.background import outlines_at, tiles_at
 from server.console.frame import Answer, Desk, Seat, answered, instance, onward, page, say, seat
@@ -29,10 +30,11 @@ from server.instance import Instance
 from server.moments import day, moment
 from server.records import File, Step
 from server.searching import MOST, Searcher, wanted_in
-from server.storage import blobs, conflicts, merkle, views
+from server.storage import blobs, conflicts, merkle, places, views
 from server.storage.conflicts import Row
 from server.storage.database import Connection
 from server.storage.lists import PAGE, Count, Lists, Mark, Wanted
+from server.storage.places import Spot
 from sync.core.errors import InvalidField, NotFound, Problem, Refused, Stale
 from sync.core.fold import State, deleted
 
@@ -108,7 +110,7 @@ def listing(kind: str) -> Answer:
         schema=schema, asked=asked, lines=lines, named=named, count=count, found=found, views=kept, size=PAGE,
         every=tabling.columns_of(schema, who.role), shown={one.name for one in asked.columns}, most=most,
         address=address, without=lambda names: address(**dict.fromkeys(names)), query=query(), can_write=who.may("records.write") and who.role in schema.makers,
-        exported=who.may("records.export"),
+        exported=who.may("records.export"), on_map=house.projections.standing(kind) is not None,
     )  # fmt: skip
 
 
@@ -125,6 +127,14 @@ def wanted_of(house: Instance, who: Seat, schema: type[RecordSchema], asked: Ask
             narrowed = _narrowed(wanted.areas, one.value)
             wanted = replace(wanted, areas=narrowed, tests=[other for other in wanted.tests if other is not one])
     return wanted, among is not None and len(among) >= MOST
+
+
+def lenders(house: Instance, sight: Sight, schema: type[RecordSchema]) -> Wanted | None:
+    """The records in sight in whose positions those of a kind may stand; None where it has none."""
+    standing = house.projections.standing(schema.kind)
+    if standing is None or not standing.through:
+        return None
+    return wanted_in(house.registry[standing.other], records.text_sight(sight))
 
 
 def _narrowed(areas: Sequence[str], code: str) -> list[str]:
@@ -226,7 +236,7 @@ def one(record: str) -> Answer:
             devices=records.devices_of(conn, {step.device for step in steps}), voices=voices,
             graded=Grader(house, conn).grade(seen.record) if schema else None, custody=_custody(conn, steps, files),
             related=_related(house, [one for one in found if one.row["record"] not in {file.record for file in files}], who), deleted=deleted(seen.state), label_of=words.label_of,
-            steps_open=_steps(schema, who, seen), can_write=_can_write(schema, who, seen), place=_place(schema, seen),
+            steps_open=_steps(schema, who, seen), can_write=_can_write(schema, who, seen), place=_place(house, conn, who, schema, seen.record),
             evidence_schema=house.registry.get("evidence"), map_tiles=tiles_at(house), map_outlines=outlines_at(house),
             raw=None if schema else seen.values, overdue=schema.overdue(seen.values, day(house.now())) if schema else False,
         )  # fmt: skip
@@ -343,13 +353,12 @@ def _can_write(schema: type[RecordSchema] | None, who: Seat, seen: Seen) -> bool
     return schema is not None and who.may("records.write") and who.role in schema.makers and not deleted(seen.state)
 
 
-def _place(schema: type[RecordSchema] | None, seen: Seen) -> tuple[float, float] | None:
-    """Latitude and longitude of a record in degrees, where it has a position."""
-    for name in schema.points() if schema else ():
-        value = seen.values.get(name)
-        if isinstance(value, dict) and isinstance(value.get("lat"), int) and isinstance(value.get("lon"), int):
-            return value["lat"] / 1e7, value["lon"] / 1e7
-    return None
+def _place(house: Instance, conn: Connection, who: Seat, schema: type[RecordSchema] | None, record: str) -> Spot | None:
+    """Where a record stands on the map, where it stands somewhere."""
+    if schema is None:
+        return None
+    rows = Lists(house.projections).rows(conn, schema.kind, [record])
+    return places.spots(conn, house.projections, schema.kind, lenders(house, who.sight, schema), rows).get(record)
 
 
 # --- entering and correcting ------------------------------------------------------------------------------------------------

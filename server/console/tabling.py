@@ -8,7 +8,7 @@ and no order for it. What the address says wrong is left out and told, never gue
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ from schemas.base import RecordSchema
 from schemas.certificates import CHINA
 from schemas.fields import Area, Choice, Date, Digest, Flag, Integer, Moment, Money, RecordField, Ref, Text, Workflowed
 from schemas.labels import Label
+from schemas.workflow import Workflow
 from screens.forms import narrow
 from server.moments import moment
 from server.storage.lists import Where
@@ -127,9 +128,29 @@ def overdue(schema: type[RecordSchema], today: str) -> list[Where]:
     due, status, workflow = schema.runs_out, schema.status_path(), schema.workflow
     if due is None or status is None or workflow is None:
         return []
-    running = [*sorted(due.running), *([None] if workflow.initial in due.running else [])]
     before = (date.fromisoformat(today) - timedelta(days=1)).isoformat()
-    return [Where("among", status, running), Where("to", due.field, before)]
+    return [_among(status, workflow, due.running), Where("to", due.field, before)]
+
+
+def within_time(schema: type[RecordSchema], today: str) -> list[Where]:
+    """The conditions of having something to do and not being past its day; a record that names no day is one of them."""
+    due, status, workflow = schema.runs_out, schema.status_path(), schema.workflow
+    if due is None or status is None or workflow is None:
+        return []
+    return [_among(status, workflow, due.running), Where("not_before", due.field, today)]
+
+
+def no_longer(schema: type[RecordSchema]) -> list[Where]:
+    """The conditions of having nothing to do any more by a day."""
+    due, status, workflow = schema.runs_out, schema.status_path(), schema.workflow
+    if due is None or status is None or workflow is None:
+        return []
+    return [_among(status, workflow, workflow.statuses.keys() - due.running)]
+
+
+def _among(status: str, workflow: Workflow, some: Collection[str]) -> Where:
+    """Being in one of these statuses; what nobody wrote a status of is where its life begins."""
+    return Where("among", status, [*sorted(some), *([None] if workflow.initial in some else [])])
 
 
 def _condition(schema: type[RecordSchema], column: Column, args: Args, asked: Asked) -> None:

@@ -46,8 +46,8 @@ PAGE = 50
 PATIENCE_MS = 150
 """Counting stops after this long: a page does not wait for a number."""
 
-Does = Literal["is", "among", "from", "to", "empty", "filled", "holds", "below", "contested"]
-"""among: one of several, of which None is empty; below: a division code that begins so; holds: text that contains it; contested: something waits for a decision"""
+Does = Literal["is", "among", "from", "not_before", "to", "empty", "filled", "holds", "below", "contested"]
+"""among: one of several, of which None is empty; not_before: from a value on, or empty; below: a division code that begins so; holds: text that contains it; contested: something waits for a decision"""
 LAST = "\U0010ffff"
 
 _RANGES = frozenset({"is", "among", "from", "to", "below"})
@@ -350,6 +350,8 @@ def _condition(table: Table, test: Where) -> ColumnElement[Any]:
                 found = or_(found, field.is_(None))
         case "from":
             found = field >= test.value
+        case "not_before":
+            found = or_(field >= test.value, field.is_(None))
         case "to":
             found = field <= test.value
         case "below":

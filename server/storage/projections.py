@@ -15,12 +15,13 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import BigInteger, Boolean, Column, Connection, Index, MetaData, Table, Text, select
+from sqlalchemy import BigInteger, Boolean, Column, Connection, Index, MetaData, Table, Text, and_, select
 
 from schemas.base import DEPARTMENTS, RecordSchema
+from schemas.fields import Ref
 from schemas.registry import Registry
 from server.storage import facts, states
 from server.storage.database import Bulk
@@ -33,6 +34,19 @@ OWN = ("record", "rev", "deleted", "conflicted", "scope", "newest")
 """Columns that every projection has and no schema; a field is not named so."""
 SHAPES = "projections"
 """The fact that tells for which tables the rows were made: kind → digest, as JSON."""
+
+
+class Standing(NamedTuple):
+    """How records of a kind stand on a map: by a position of their own, or by that of the record which they name.
+
+    own      the columns of their own latitude and longitude, where the kind has a position
+    through  the column that names the other record, where there is one: of the kind `other`, which stands by `axes`
+    """
+
+    own: tuple[str, str] | None
+    through: str = ""
+    other: str = ""
+    axes: tuple[str, str] = ("", "")
 
 
 class Projections:
@@ -55,6 +69,10 @@ class Projections:
     def table(self, kind: str) -> Table:
         """The projection of a kind; raises KeyError for an unknown one."""
         return self._tables[kind]
+
+    def standing(self, kind: str) -> Standing | None:
+        """How records of a kind stand on a map; None where they have no place there. Raises KeyError for an unknown kind."""
+        return _standing(self._registry, self._registry[kind])
 
     def create(self, conn: Connection) -> None:
         """Make the tables that do not exist."""
@@ -167,6 +185,13 @@ class Projections:
             Index(index_of(schema.kind, field_name), c[field_name], c.record, c.scope, c.deleted)
         for lat, lon in map(axes_of, schema.points()):
             Index(index_of(schema.kind, lat), c[lat], c[lon], c.scope, c.deleted, sqlite_where=c[lat].is_not(None))
+        standing = _standing(self._registry, schema)
+        if standing is not None and standing.through:
+            bare = c[standing.through].is_not(None)
+            Index(
+                stands_by(schema.kind), c[standing.through], c.scope, c.deleted,
+                sqlite_where=and_(c[standing.own[0]].is_(None), bare) if standing.own else bare,
+            )  # fmt: skip
         for field_name in schema.indexed:
             Index(f"{name}_by_{field_name}", table.c[field_name])
         return table
@@ -212,6 +237,21 @@ class Projections:
 def axes_of(name: str) -> tuple[str, str]:
     """The columns of a position."""
     return f"{name}_lat", f"{name}_lon"
+
+
+def stands_by(kind: str) -> str:
+    """The index that finds the records which stand in the position of another one, by that one."""
+    return f"p_{kind}_stands_by"
+
+
+def _standing(registry: Registry, schema: type[RecordSchema]) -> Standing | None:
+    own = next(map(axes_of, schema.points()), None)
+    named = schema.fields_by_name().get(schema.placed_by)
+    if isinstance(named, Ref) and named.column is not None and named.target in registry.names():
+        axes = next(map(axes_of, registry[named.target].points()), None)
+        if axes is not None:
+            return Standing(own, schema.placed_by, named.target, axes)
+    return Standing(own) if own is not None else None
 
 
 def index_of(kind: str, column: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
+from server.keys import ServerKeys
 from tests.browser.conftest import DESK, TABLET, WIDE, Opener, Size, faults, overflow, shot
 from tests.support.console import PASSWORD, account
 from tests.support.desk import COUNTY, Filled, fill
@@ -156,9 +157,21 @@ def test_search_finds_any_piece_and_the_map_gathers_and_opens(server: TestServer
     desk.wait_for_url("**/search?q=*")
     looked_at(desk, "search")
     assert desk.locator("ul.lines > li").count() == 12
+
+
+def test_the_map_shows_layers_by_shape_gathers_and_opens(server: TestServer, filled: Filled, desk: Page) -> None:
     desk.goto(f"{server.url}/console/map")
-    expect(desk.locator("[data-map-said]")).to_contain_text("60")
+    expect(desk.locator("[data-map-said]")).to_contain_text("72")
+    layer = {name: desk.locator(".map-layer", has=desk.locator(f"input[value='{name}']")) for name in ("institution", "hazard:late", "hazard:due")}
+    expect(layer["institution"].locator("output")).to_have_text("60")
+    expect(layer["hazard:late"].locator("output")).to_have_text("6")
     looked_at(desk, "map")
+    layer["institution"].click()
+    layer["hazard:due"].click()
+    expect(desk.locator("[data-map-said]")).to_contain_text("本图范围内 6 条")
+    desk.reload()
+    expect(desk.locator("[data-map-said]")).to_contain_text("本图范围内 6 条")
+    layer["institution"].click()
     for _ in range(3):
         desk.locator("[data-map-do=in]").click()
     expect(desk.locator("[data-map-list][aria-busy=false] a").first).to_be_visible()
@@ -166,6 +179,19 @@ def test_search_finds_any_piece_and_the_map_gathers_and_opens(server: TestServer
     name = desk.locator("[data-map-list] a").first.inner_text()
     desk.locator("[data-map-list] a").first.click()
     assert name in desk.locator("h1").inner_text()
+
+
+def test_what_stands_at_one_place_is_listed_where_no_closer_look_parts_it(server: TestServer, filled: Filled, desk: Page) -> None:
+    tablet, ids = filled.tablet, [ServerKeys.new_id(server.clock()) for _ in range(3)]
+    said = {"institution": filled.institutions[30], "area": f"{COUNTY}001001", "grade": "general", "deadline": "2045-01-01"}
+    tablet.push(*(tablet.change("hazard", id, said | {"description": f"配电箱敞开 {id[-2:]}"}) for id in ids))
+    desk.goto(f"{server.url}/console/map?kind=hazard&q=配电箱&lat=28.19&lon=113.0049&zoom=15")
+    expect(desk.locator("[data-map-said]")).to_contain_text("3")
+    desk.locator("[data-map]").focus()
+    desk.keyboard.press("Enter")
+    expect(desk.locator("[data-map-heading]")).to_have_text("同一处 3 条")
+    assert desk.locator("[data-map-list] a").count() == 3
+    looked_at(desk, "map-one-place")
 
 
 def test_a_list_is_downloaded(server: TestServer, desk: Page) -> None:
@@ -180,7 +206,9 @@ def test_a_list_is_downloaded(server: TestServer, desk: Page) -> None:
 @pytest.mark.parametrize("size", [TABLET, WIDE], ids=["small", "wide"])
 def test_every_page_fits_other_windows(server: TestServer, filled: Filled, open_page: Opener, size: Size) -> None:
     page = signed_in(server, open_page, size)
-    for name, path in (("list", "records/hazard"), ("record", f"record/{filled.inspection}"), ("map", "map"), ("overview", "records")):
+    for name, path in (("list", "records/hazard"), ("record", f"record/{filled.inspection}"), ("map", "map?zoom=15&lat=28.215&lon=112.99"), ("overview", "records")):
         page.goto(f"{server.url}/console/{path}")
+        if name == "map":
+            expect(page.locator("[data-map-list][aria-busy=false] a").first).to_be_visible()
         shot(page, f"records-{name}")
         assert overflow(page) == 0

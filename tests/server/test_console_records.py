@@ -264,7 +264,7 @@ def test_geojson_says_longitude_first_in_degrees_as_they_were_measured(lead: Bro
     one = next(feature for feature in found["features"] if feature["id"] == filled.institutions[0])
     assert one["geometry"] == {"type": "Point", "coordinates": [112.98, 28.19]}
     assert one["properties"]["name"] == "长沙市芙蓉区启航艺术培训学校"
-    assert export(lead, "hazard", "geojson").status_code == 400
+    assert export(lead, "checklist", "geojson").status_code == 400
 
 
 def test_an_export_holds_no_more_than_its_reader_sees(stranger: Browser, filled: Filled) -> None:
@@ -272,31 +272,3 @@ def test_an_export_holds_no_more_than_its_reader_sees(stranger: Browser, filled:
     assert len(content.strip().splitlines()) == 2 and filled.elsewhere in content
 
 
-# --- The map ----------------------------------------------------------------------------------------------------------
-
-
-def test_clusters_count_every_record_once_at_every_zoom(lead: Browser, filled: Filled) -> None:
-    for zoom in (2, 8, 12, 15, 19):
-        path = f"map/clusters?kind=institution&zoom={zoom}&box=20,100,35,120"
-        found = lead.get(path, headers={"Accept": "application/json"}).json()["clusters"]
-        assert sum(one[0] for one in found) == 24
-    assert len(found) == 24 and all(one[3] in filled.institutions and one[4] for one in found)
-    assert lead.get("map/clusters?kind=institution&zoom=9&box=x").status_code == 400
-    assert lead.get("map/clusters?kind=hazard&zoom=9&box=1,2,3,4").status_code == 404
-
-
-def test_a_map_of_ones_own_is_given_in_tiles(lead: Browser, server: TestServer) -> None:
-    import pysqlite3.dbapi2 as sqlite
-
-    file = server.instance.settings.tiles
-    assert lead.get("map/tiles/3/6/2").status_code == 204
-    file.parent.mkdir(exist_ok=True)
-    conn = sqlite.connect(file)
-    conn.execute("CREATE TABLE tiles (zoom_level, tile_column, tile_row, tile_data)")
-    conn.execute("INSERT INTO tiles VALUES (3, 6, 5, ?)", (b"\x89PNG picture",))
-    conn.execute("INSERT INTO tiles VALUES (3, 6, 4, ?)", (b"<script>",))
-    conn.commit()
-    conn.close()
-    assert lead.get("map/tiles/3/6/2").content == b"\x89PNG picture"
-    assert lead.get("map/tiles/3/6/3").status_code == 204 and lead.get("map/tiles/3/9/2").status_code == 404
-    file.unlink()

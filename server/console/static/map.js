@@ -1,6 +1,8 @@
-// A map that needs no network: clusters from the server, on its own pictures or outlines, or on a grid of degrees.
+// A map that needs no network: clusters from the server, layer by layer, on its own pictures or outlines, or on a grid of degrees.
+// A layer is drawn by the mark in its line of the legend. Marks of several layers at one place stand beside each other.
 // Drag, wheel, pinch, arrow keys, plus and minus. Positions are Web Mercator of WGS-84.
-const SIZE = 256, DEEPEST = 19;
+const SIZE = 256, DEEPEST = 19, LISTED = 80;
+const BESIDE = [[0, 0], [13, -11], [-13, -11], [-13, 11], [13, 11], [0, -19], [0, 19], [19, 0], [-19, 0]];
 const toX = (lon) => (lon + 180) / 360;
 const toY = (lat) => { const s = Math.sin(lat * Math.PI / 180); return 0.5 - Math.log((1 + s) / (1 - s)) / (4 * Math.PI); };
 const toLon = (x) => x * 360 - 180;
@@ -14,7 +16,12 @@ class Map_ {
     this.canvas = document.createElement("canvas");
     element.replaceChildren(this.canvas);
     this.context = this.canvas.getContext("2d");
-    this.clusters = []; this.tiles = new Map(); this.outlines = []; this.hit = [];
+    this.layers = [...document.querySelectorAll("[data-layer]")].map((input, number) => {
+      const line = input.closest("label"), mark = line.querySelector("svg");
+      return { input, mark, path: new Path2D(mark.querySelector("path").getAttribute("d")), count: line.querySelector("output"), clusters: [], beside: BESIDE[number % BESIDE.length] };
+    });
+    this.here = null;
+    this.tiles = new Map(); this.outlines = []; this.hit = [];
     this.resize();
     if (this.said.lat) { this.x = toX(+this.said.lon); this.y = toY(+this.said.lat); this.zoom = +this.said.zoom || 15; } else this.all();
     this.listen();
@@ -57,7 +64,7 @@ class Map_ {
 
   moved(after = 160) {
     this.draw();
-    if (!this.said.clusters) return;
+    if (!this.layers.length) return;
     this.list?.setAttribute("aria-busy", "true");  // what it names is from before the move
     clearTimeout(this.timer); this.timer = setTimeout(() => this.ask(), after);
   }
@@ -65,12 +72,17 @@ class Map_ {
   async ask() {
     this.abort?.abort();
     this.abort = new AbortController();
-    const [s, w, n, e] = this.box(), dx = (e - w) * 0.15, dy = (n - s) * 0.15;  // a little beyond the edge
-    const address = `${this.said.clusters}&zoom=${Math.round(this.zoom)}&box=${[s - dy, w - dx, n + dy, e + dx].map((one) => one.toFixed(6)).join(",")}`;
+    this.here = null;
+    const { signal } = this.abort, [s, w, n, e] = this.box(), dx = (e - w) * 0.15, dy = (n - s) * 0.15;  // a little beyond the edge
+    const where = `&zoom=${Math.round(this.zoom)}&box=${[s - dy, w - dx, n + dy, e + dx].map((one) => one.toFixed(6)).join(",")}`;
     try {
-      const answer = await fetch(address, { signal: this.abort.signal, headers: { Accept: "application/json" } });
-      if (answer.redirected || answer.status === 401) { location.reload(); return; }
-      this.clusters = (await answer.json()).clusters;
+      await Promise.all(this.layers.map(async (layer) => {
+        if (!layer.input.checked) { layer.clusters = []; return; }
+        const answer = await fetch(layer.input.dataset.layer + where, { signal, headers: { Accept: "application/json" } });
+        if (answer.redirected || answer.status === 401) { location.reload(); return; }
+        layer.clusters = (await answer.json()).clusters;
+        this.draw();  // what is there already does not wait for the others
+      }));
     } catch (problem) { if (problem.name === "AbortError") return; throw problem; }
     this.draw();
     this.tell();
@@ -78,19 +90,33 @@ class Map_ {
 
   tell() {
     const [s, w, n, e] = this.box();
-    const inside = this.clusters.filter(([, lat, lon]) => lat / 1e7 >= s && lat / 1e7 <= n && lon / 1e7 >= w && lon / 1e7 <= e);
+    const inside = ([, lat, lon]) => lat / 1e7 >= s && lat / 1e7 <= n && lon / 1e7 >= w && lon / 1e7 <= e;
+    let sum = 0;
+    const named = [];
+    for (const layer of [...this.layers].reverse()) {  // findings before the institutions under them
+      const found = layer.clusters.filter(inside), many = found.reduce((all, [one]) => all + one, 0);
+      sum += many;
+      layer.count.textContent = layer.input.checked ? many.toLocaleString("en") : "";
+      for (const [, , , records] of found) for (const [record, title] of records) named.push({ record, title, layer });
+    }
     const said = document.querySelector("[data-map-said]");
-    if (said) said.textContent = said.dataset.words.replace("{n}", inside.reduce((sum, [many]) => sum + many, 0).toLocaleString("en"));
+    if (said) said.textContent = said.dataset.words.replace("{n}", sum.toLocaleString("en"));
     if (!this.list) return;
-    const named = inside.filter(([many, , , record]) => many === 1 && record).slice(0, 60);
+    const here = this.here && this.here.records.map(([record, title]) => ({ record, title, layer: this.here.layer }));
+    const heading = document.querySelector("[data-map-heading]");
+    heading.dataset.all ??= heading.textContent;
+    heading.textContent = here ? heading.dataset.here.replace("{n}", this.here.many) : heading.dataset.all;
+    document.querySelector("[data-map-back]").hidden = !here;
     this.list.setAttribute("aria-busy", "false");
-    this.list.replaceChildren(...named.map(([, , , record, title]) => {
-      const item = document.createElement("li"), link = document.createElement("a");
-      link.className = "line"; link.href = this.said.record.replace("RECORD", encodeURIComponent(record)); link.textContent = title || record;
+    this.list.replaceChildren(...(here || named.slice(0, LISTED)).map(({ record, title, layer }) => {
+      const item = document.createElement("li"), link = document.createElement("a"), words = document.createElement("span");
+      link.className = "line"; link.href = this.said.record.replace("RECORD", encodeURIComponent(record));
+      words.className = "main"; words.textContent = title || record;
+      link.append(layer.mark.cloneNode(true), words);
       item.append(link);
       return item;
     }));
-    document.querySelector("[data-map-far]").hidden = named.length > 0;
+    document.querySelector("[data-map-far]").hidden = Boolean(here || named.length);
   }
 
   colour(name) { return getComputedStyle(document.documentElement).getPropertyValue(name).trim(); }
@@ -102,31 +128,40 @@ class Map_ {
     this.drawOutlines(g);
     this.hit = [];
     const named = [];
-    const most = Math.max(1, ...this.clusters.map(([many]) => many));
-    for (const [many, lat, lon, record, title, corners] of this.clusters) {
-      const [px, py] = this.place(lat / 1e7, lon / 1e7);
-      if (px < -40 || py < -40 || px > this.width + 40 || py > this.height + 40) continue;
-      const radius = many === 1 ? 8 : 14 + 16 * Math.log(many) / Math.log(most + 1);
-      this.hit.push({ px, py, radius: Math.max(radius, 14), many, record, corners });
-      g.beginPath(); g.arc(px, py, radius, 0, 2 * Math.PI);
-      g.fillStyle = this.colour(record && record === this.said.pick ? "--late" : "--accent"); g.globalAlpha = many === 1 ? 1 : 0.86; g.fill(); g.globalAlpha = 1;
-      g.lineWidth = 2; g.strokeStyle = "#fff"; g.stroke();
-      if (many > 1) {
-        g.fillStyle = this.colour("--accent-ink"); g.font = `600 ${radius > 20 ? 14 : 12}px sans-serif`; g.textAlign = "center"; g.textBaseline = "middle";
-        g.fillText(many >= 10000 ? `${Math.round(many / 1000)}k` : String(many), px, py);
-      } else if (title && this.zoom > 12) {
-        named.push([px, py, title]);
+    for (const layer of this.layers) {
+      const fill = getComputedStyle(layer.mark).color, rim = this.colour("--paper"), ink = this.colour("--accent-ink");
+      const most = Math.max(1, ...layer.clusters.map(([many]) => many));
+      for (const [many, lat, lon, records, corners] of layer.clusters) {
+        let [px, py] = this.place(lat / 1e7, lon / 1e7);
+        px += layer.beside[0]; py += layer.beside[1];
+        if (px < -40 || py < -40 || px > this.width + 40 || py > this.height + 40) continue;
+        const radius = many === 1 ? 9 : 14 + 14 * Math.log(many) / Math.log(most + 1);
+        const picked = records.some(([record]) => record === this.said.pick) || (this.here && this.here.layer === layer && this.here.at[0] === lat && this.here.at[1] === lon);
+        this.hit.push({ px, py, radius: Math.max(radius, 14), many, records, corners, layer, at: [lat, lon] });
+        g.save(); g.translate(px, py); g.scale(radius / 11, radius / 11); g.translate(-12, -12);
+        g.lineJoin = "round"; g.lineWidth = (picked ? 8 : 4) * 11 / radius; g.strokeStyle = picked ? this.colour("--ink") : rim; g.stroke(layer.path);
+        g.fillStyle = fill; g.fill(layer.path);
+        g.restore();
+        if (many > 1) {
+          g.fillStyle = ink; g.font = `600 ${radius > 20 ? 14 : 12}px sans-serif`; g.textAlign = "center"; g.textBaseline = "middle";
+          g.fillText(many >= 10000 ? `${Math.round(many / 1000)}k` : String(many), px, py + (layer.input.value.endsWith(":due") ? radius / 4 : 1));
+        } else if (records.length && records[0][1] && this.zoom > 12) {
+          const title = records[0][1];
+          named.push([px, py, title.length > 18 ? `${title.slice(0, 17)}…` : title]);
+        }
       }
     }
-    const taken = this.hit.map(({ px, py, radius }) => [px - radius, py - radius, px + radius, py + radius]);
-    for (const [px, py, title] of named) {  // a name is written where nothing else is
-      g.font = "13px sans-serif";
-      const wide = g.measureText(title).width, box = [px + 12, py - 9, px + 16 + wide, py + 9];
-      if (taken.every(([a, b, c, d]) => box[2] < a || box[0] > c || box[3] < b || box[1] > d)) {
-        taken.push(box);
-        g.font = "13px sans-serif"; g.textAlign = "left"; g.textBaseline = "middle"; g.lineWidth = 4; g.strokeStyle = this.colour("--paper"); g.strokeText(title, px + 13, py);
-        g.fillStyle = this.colour("--ink"); g.fillText(title, px + 13, py);
-      }
+    const taken = this.hit.map(({ px, py, many }) => { const half = many === 1 ? 9 : 14; return [px - half, py - half, px + half, py + half]; });
+    g.font = "13px sans-serif"; g.textAlign = "left"; g.textBaseline = "middle"; g.lineWidth = 4; g.lineJoin = "round";
+    for (const [px, py, title] of named) {  // a name is written where nothing else is: right of its mark, left, below or above
+      const wide = g.measureText(title).width;
+      const free = [[px + 13, py], [px - 13 - wide, py], [px - wide / 2, py + 20], [px - wide / 2, py - 20]]
+        .map(([left, middle]) => [left, middle - 9, left + wide + 3, middle + 9])
+        .find((box) => box[0] > 2 && box[2] < this.width - 2 && taken.every(([a, b, c, d]) => box[2] < a || box[0] > c || box[3] < b || box[1] > d));
+      if (!free) continue;
+      taken.push(free);
+      g.strokeStyle = this.colour("--paper"); g.strokeText(title, free[0], free[1] + 9);
+      g.fillStyle = this.colour("--ink"); g.fillText(title, free[0], free[1] + 9);
     }
     if (this.said.pin) {
       const [px, py] = this.place(+this.said.lat, +this.said.lon);
@@ -181,9 +216,14 @@ class Map_ {
   choose(px, py) {
     const found = this.hit.filter((one) => Math.hypot(one.px - px, one.py - py) <= one.radius + 4).sort((a, b) => Math.hypot(a.px - px, a.py - py) - Math.hypot(b.px - px, b.py - py))[0];
     if (!found) return;
-    if (found.many === 1 && found.record) { location.href = this.said.record.replace("RECORD", encodeURIComponent(found.record)); return; }
+    if (found.many === 1 && found.records.length) { location.href = this.said.record.replace("RECORD", encodeURIComponent(found.records[0][0])); return; }
     const [s, w, n, e] = found.corners.map((one) => one / 1e7);
     const wide = Math.max((toX(e) - toX(w)) * SIZE, 1e-12), high = Math.max((toY(s) - toY(n)) * SIZE, 1e-12);
+    if (found.records.length && (n - s + e - w < 2e-5 || this.zoom >= DEEPEST)) {  // one place: looking closer would not part them
+      this.here = found;
+      this.draw(); this.tell();
+      return;
+    }
     this.x = (toX(w) + toX(e)) / 2; this.y = (toY(s) + toY(n)) / 2;
     this.zoom = Math.min(DEEPEST, Math.max(this.zoom + 1, Math.log2(Math.min((this.width - 120) / wide, (this.height - 120) / high))));
     this.moved(0);
@@ -218,6 +258,13 @@ class Map_ {
       event.preventDefault();
     });
     for (const button of document.querySelectorAll("[data-map-do]")) button.addEventListener("click", () => { if (button.dataset.mapDo === "all") { this.all(); this.moved(); } else this.closer(button.dataset.mapDo === "in" ? 1 : -1); });
+    for (const { input } of this.layers) input.addEventListener("change", () => {
+      const address = new URL(location.href);
+      address.searchParams.set("layers", this.layers.filter((one) => one.input.checked).map((one) => one.input.value).join(","));
+      history.replaceState(null, "", address);
+      this.moved(0);
+    });
+    document.querySelector("[data-map-back]")?.addEventListener("click", () => { this.here = null; this.draw(); this.tell(); });
     new ResizeObserver(() => { this.resize(); this.moved(); }).observe(this.element);
   }
 }
