@@ -6,14 +6,14 @@ the server compares them with what it holds.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from custody.media import HEAD_BYTES, identify
-from custody.pictures.orders import Order
 from field_client.inspecting import content_of
 from field_client.moments import moment
 from field_client.outbox import Head
+from field_client.scanning import codes_of
 from field_client.tablet import Tablet
 from schemas.kinds.anchor import Anchor
 from schemas.kinds.inspection import Inspection
@@ -71,13 +71,17 @@ def show(tablet: Tablet) -> str:
     return anchors.show(head.replica, head.n, head.chain, tablet.public_key, tablet.sign)
 
 
-def scan(tablet: Tablet, text: str, inspection: str | None = None, stage: Stage | None = None) -> str:
-    """Note where a colleague's chain stands; returns the id of the anchor.
+def scan(
+    tablet: Tablet, text: str, inspection: str | None = None, stage: Stage | None = None, record: str | None = None
+) -> str:
+    """Note where a colleague's chain stands; returns the id of the anchor, which is `record` where a form named it.
 
     :raises Malformed, BadSignature: it is no anchor, or was altered on the way
     :raises Refused: it is this tablet's own
     :raises NotAllowed: this role writes no anchors
     """
+    if record is not None and tablet.store.knows(record):
+        return record
     area = _area(tablet, inspection)
     peer = anchors.scan(text)
     if bytes.fromhex(peer.key) == tablet.public_key:
@@ -94,7 +98,7 @@ def scan(tablet: Tablet, text: str, inspection: str | None = None, stage: Stage 
         "key": peer.key,
         "signature": written(peer.signature),
     }
-    return tablet.write(KIND, None, {path: value for path, value in values.items() if value is not None}).record
+    return tablet.write(KIND, record, {path: value for path, value in values.items() if value is not None}).record
 
 
 def read_photo(tablet: Tablet, file: Path) -> str:
@@ -102,20 +106,16 @@ def read_photo(tablet: Tablet, file: Path) -> str:
 
     :raises Refused: no anchor is seen in it, or it cannot be opened; BrokenFile: it is no picture
     """
-    pictures = tablet.platform.pictures
-    if pictures is None:
-        raise Refused(detail=Label("本机不能识别二维码，请输入文字", "this device reads no QR codes: type the text"))
-    try:
-        with open(file, "rb") as stream:
-            mime = identify(stream.read(HEAD_BYTES))
-            found = pictures.make(stream, Order(mime, {}, codes=True), file.name).codes
-    except OSError as error:
-        raise Refused(detail=Label(f"打不开文件 {file}", f"the file {file} cannot be opened")) from error
-    for text in found:
+    return seen(codes_of(tablet.platform.pictures, file))
+
+
+def seen(codes: Iterable[str]) -> str:
+    """The first code that is an anchor. Raises Refused where none is."""
+    for text in codes:
         if text.startswith((f"{anchors.PEER}|", f"{anchors.PAPER}|")):
             return text
     detail = Label(
-        "照片里没有看到锚定码，请靠近、对正再拍", "no anchor is seen in the photo: take it again, closer and straight"
+        "没有看到锚定码，请靠近、对正再拍", "no anchor is seen: take it again, closer and straight"
     )
     raise Refused(detail=detail)
 
@@ -164,6 +164,14 @@ def printed(tablet: Tablet, inspection: str) -> Printed | None:
             paper = Paper(str(values["head"]), int(values["n"]), document)
             return Printed(anchors.paper_text(paper), anchors.spoken(paper), again=True)
     return None
+
+
+def noted(tablet: Tablet, inspection: str | None) -> list[Mapping[str, Any]]:
+    """The anchors of other tablets that were noted here for an inspection, or for none, in the order of their noting."""
+    ids = tablet.records(KIND) if inspection is None else tablet.store.mentioning(KIND, inspection)
+    every = [tablet.values(id) for id in ids]
+    found = [one for one in every if one.get("sort") == "peer" and one.get("inspection") == inspection]
+    return sorted(found, key=lambda one: str(one.get("taken_at")))
 
 
 def _document(tablet: Tablet, inspection: str) -> str:

@@ -11,15 +11,19 @@ from typing import Any
 
 import click
 
-from field_client import covert, opening, revocation
+from field_client import cards, covert, opening, revocation
 from field_client.config import HOME, LANGUAGE, LANGUAGES, Settings, from_env
+from field_client.moments import moment
 from field_client.platform import guard
 from field_client.platform.desktop import desktop
 from field_client.platform.keys import COVERT_IDLE_S, Secrets, Vault
+from field_client.scanning import codes_of
 from field_client.search import AT_ONCE, Found, Search
 from field_client.tablet import Tablet
 from field_client.telling import INDEXING
 from field_client.terminal import Command, Group, Option, Terminal
+from schemas.cards import SCHEME
+from schemas.certificates import day_of
 from schemas.labels import Label, Language
 from sync.core.errors import Locked, NotEnrolled, NotFound, Refused
 
@@ -173,7 +177,14 @@ class Session:
         raise Refused(detail=_choices(text, found))
 
     def officer(self, text: str) -> str:
-        """An officer by a piece of the id, the name or the certificate. Raises NotFound where it is not one alone."""
+        """An officer by a piece of the id, the name or the certificate, or by a card: its text, or a photo of it.
+
+        :raises NotFound: it is not one alone; Refused: there is no such card
+        """
+        if text.startswith(SCHEME) or Path(text).is_file():
+            tablet = self.tablet()
+            card = text if text.startswith(SCHEME) else cards.seen(codes_of(tablet.platform.pictures, Path(text)))
+            return cards.officer_on(tablet, card, day_of(moment(tablet)))
         try:
             return self.record("officer", text)
         except NotFound:

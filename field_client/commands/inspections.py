@@ -49,10 +49,19 @@ def inspect() -> None:
 )
 @click.argument("institution")
 @option("--mode", label=Label("检查方式", "mode"), type=click.Choice(list(MODES)), default="patrol", show_default=True)
-@option("--officer", "officers", multiple=True, label=Label("执法人员编号，可重复", "an officer's id; may be repeated"))
+@option(
+    "--officer",
+    "officers",
+    multiple=True,
+    metavar="OFFICER",
+    label=Label(
+        "执法人员：编号、姓名、证号或证件卡的照片，可重复",
+        "an officer: id, name, certificate or a photo of the card; may be repeated",
+    ),
+)
 @in_session
 def start(session: Session, institution: str, mode: str, officers: tuple[str, ...]) -> None:
-    named = [session.record("officer", one) for one in officers]
+    named = [session.officer(one) for one in officers]
     made = inspecting.start(session.tablet(), session.institution(institution), mode, named)
     session.terminal.say(Label(f"已开始检查 {short(made)}（{made}）", f"Begun: inspection {short(made)} ({made})"))
     session.terminal.say(

@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException
 
 import screens as shared
 from field_client.ui import (
+    anchors,
     camera,
     couriers,
     covert,
@@ -57,6 +58,7 @@ SCREENS: tuple[Screen, ...] = (
     institutions.screen,
     inspection.screen,
     signing.screen,
+    anchors.screen,
     camera.screen,
     hazards.screen,
     notes.screen,

@@ -5,16 +5,14 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-import segno
 from flask import Response, request
-from markupsafe import Markup
 
 from field_client import agenda, inspecting, rectifying
 from field_client.moments import moment
 from field_client.search import Search
 from field_client.showing import title_of
 from field_client.tablet import Tablet
-from field_client.ui import here, typed
+from field_client.ui import here, scanning, typed
 from field_client.ui.here import Nav, Screen
 from field_client.ui.institutions import searching
 from field_client.ui.told import Told, told
@@ -232,7 +230,7 @@ def order(record: str) -> str:
         values=values,
         where=told(tablet.values(str(values["institution"])) if tablet.store.knows(str(values["institution"] or "")) else None),
         grade=value_of(Hazard, "grade", values["grade"]),
-        qr=Markup(segno.make(text, error="m", encoding="utf-8").svg_inline(scale=5)),
+        qr=scanning.drawn(text),
         photos=[one for one, _ in (photos["before"] or photos[""])[:4]],
         basis=_basis(tablet, values),
         by=identity.person.name if identity is not None else "",

@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 
 from flask import Response, jsonify, request
 
-from field_client import agenda, inspecting, repeats
+from field_client import agenda, cards, inspecting, repeats
 from field_client.moments import moment
 from field_client.showing import dispute, lines_of, title_of
 from field_client.tablet import Tablet
-from field_client.ui import here, typed
+from field_client.ui import here, scanning, typed
 from field_client.ui.here import Nav, Screen
 from field_client.ui.told import Told, told
 from field_client.ui.typed import digest
@@ -506,17 +506,38 @@ def mode(record: str) -> Response:
 
 @screen.post("/inspections/<record>/people")
 def choose(record: str) -> Response | tuple[str, int]:
-    """Take an officer in, or out. Somebody who may not enforce is refused with the reason."""
+    """Take an officer in, or out: picked from the list, or by what was read off a card. Somebody who may not enforce is
+    refused with the reason."""
     tablet = here.tablet()
     visit = Visit(tablet, record)
     _writable(visit)
     officer, chosen = here.posted("officer"), inspecting.officers_of(visit.values)
-    wanted = chosen - {officer} if here.posted("out") else chosen | {officer}
     try:
-        inspecting.choose_officers(tablet, visit.record, wanted)
+        if card := here.posted("card"):
+            return _taken(visit, cards.take(tablet, visit.record, card))
+        inspecting.choose_officers(tablet, visit.record, chosen - {officer} if here.posted("out") else chosen | {officer})
     except Refused as problem:
-        return _people(visit, problem), 409
+        return _people(Visit(tablet, record), problem), 409
     return here.go(".people", record=visit.record, first=here.posted("first") or None, _anchor="officers")
+
+
+@screen.post("/inspections/<record>/people/picture")
+def card(record: str) -> Response | tuple[str, int]:
+    """A card in a photo: its officer is taken in. A script that sends stills is told what the card says, and posts that."""
+    visit = Visit(here.tablet(), record)
+    if here.wants_json():
+        return jsonify(card=cards.seen(scanning.posted()))
+    _writable(visit)
+    try:
+        return _taken(visit, cards.take(visit.tablet, visit.record, cards.seen(scanning.posted())))
+    except Problem as problem:
+        return _people(visit, problem), 409
+
+
+def _taken(visit: Visit, officer: str) -> Response:
+    about = told(visit.tablet.values(officer))
+    words = Label(f"已加入 {about['name']}，证号 {about['certificate_number']}", f"{about['name']} is taken, certificate {about['certificate_number']}")
+    return here.done(words, ".people", record=visit.record, first=here.posted("first") or None, _anchor="officers")
 
 
 # ---- handing in, and other steps -----------------------------------------------------------------------------------

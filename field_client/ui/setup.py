@@ -6,29 +6,26 @@ fingerprint of the server's log, which is compared before the code is spent.
 
 from __future__ import annotations
 
-import io
 import platform
+from collections.abc import Iterable
 from typing import NamedTuple
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from flask import Response, jsonify, request
 
-from custody.media import HEAD_BYTES, identify
-from custody.pictures.orders import Order
 from field_client.platform import Line
 from field_client.search import Search
 from field_client.tablet import Tablet
-from field_client.ui import here, practising, preferences
+from field_client.ui import here, practising, preferences, scanning
 from field_client.ui.here import Screen
 from field_client.ui.lock import PRACTICE_PIN
 from field_client.ui.seats import Seat
+from schemas.cards import SCHEME
 from schemas.labels import Label
 from sync.core.errors import Problem, Refused
 from sync.core.note import fingerprint
 
 screen = Screen("setup", __name__, open=True)
-
-SCHEME = "patrolbook"
 
 
 class Asked(NamedTuple):
@@ -50,13 +47,10 @@ def begin() -> Response | str:
 @screen.post("/setup/picture")
 def picture() -> Response | str:
     """Address and code out of a photo of the county's QR code, or out of a still of the camera that a script sends."""
-    given = request.files.get("picture")
     if here.wants_json():
-        return jsonify(read_picture(given.read() if given is not None else b"")._asdict())
+        return jsonify(_seen(scanning.posted())._asdict())
     try:
-        if given is None or not given.filename:
-            raise Refused(detail=Label("请先拍摄或选择图片", "take or choose a picture first"))
-        return _asking(read_picture(given.read()), found=True)
+        return _asking(_seen(scanning.posted()), found=True)
     except Problem as problem:
         return _asking(Asked(here.posted("url"), here.posted("code")), problem)
 
@@ -106,16 +100,9 @@ def filling() -> Response | str:
     return here.page("setup/filling.html", identity=identity, log=fingerprint(identity.log.key))
 
 
-def read_picture(content: bytes) -> Asked:
-    """The county's code in a picture.
-
-    :raises Refused: none is seen in it; BrokenFile: it is no picture
-    """
-    pictures = here.seat().platform.pictures
-    if pictures is None:
-        raise Refused(detail=Label("本机不能识别二维码，请输入", "this device reads no QR codes: type it"))
-    found = pictures.make(io.BytesIO(content), Order(identify(content[:HEAD_BYTES]), {}, codes=True), "QR").codes
-    for text in found:
+def _seen(codes: Iterable[str]) -> Asked:
+    """The first code that is one for enrolment. Raises Refused where none is."""
+    for text in codes:
         if (asked := read_code(text)) is not None:
             return asked
     raise Refused(detail=Label("图片里没有看到登记二维码，请靠近、对正再拍", "no enrolment code is seen in it: take it again, closer and straight"))
@@ -123,10 +110,10 @@ def read_picture(content: bytes) -> Asked:
 
 def read_code(text: str) -> Asked | None:
     """The text of a QR code, where it is one for enrolment."""
-    parts = urlsplit(text.strip())
-    if parts.scheme != SCHEME:
+    form, _, query = text.strip().partition("?")
+    if not form.startswith(SCHEME):
         return None
-    said = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    said = {name: values[0] for name, values in parse_qs(query).items()}
     return Asked(said["url"], said["code"], said.get("log", "")) if {"url", "code"} <= said.keys() else None
 
 

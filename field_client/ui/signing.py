@@ -12,13 +12,11 @@ import binascii
 import io
 from collections.abc import Callable, Mapping
 
-import segno
 from flask import Response, request
-from markupsafe import Markup
 
 from field_client import anchoring, inspecting, printout
 from field_client.officers import OfficerKeys, in_groups
-from field_client.ui import here
+from field_client.ui import here, scanning
 from field_client.ui.here import Screen
 from field_client.ui.inspection import Visit
 from field_client.ui.told import told
@@ -198,7 +196,7 @@ def copy(record: str) -> str:
         visit=visit,
         parts=printout.parts(visit.tablet, visit.record),
         made=made,
-        qr=Markup(segno.make(made.text, error="m").svg_inline(scale=4)) if made is not None else "",
+        qr=scanning.drawn(made.text) if made is not None else "",
         signed=any(path.startswith("signatures/") for path in visit.values),
     )
 

@@ -84,3 +84,6 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   if (writes(target)) target.focus(); else target.click();
 });
+
+// Printing.
+for (const button of document.querySelectorAll("[data-print]")) { button.hidden = false; button.addEventListener("click", () => print()); }

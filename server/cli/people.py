@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
 import click
 import segno
 
 from schemas.base import COMPARTMENTS
+from schemas.cards import card_text
+from schemas.certificates import why_not
 from schemas.kinds.institution import DEPARTMENTS
 from schemas.labels import Label
 from server import decisions, leases, officer_keys, revocations, staffing, tablets
@@ -15,7 +18,7 @@ from server.access import enrolment, rights
 from server.access.rights import ROLES
 from server.cli.frame import Group, Run, as_json, by, command, main, option, reason
 from server.listing import Listing
-from server.moments import moment
+from server.moments import day, moment
 from server.storage import people
 from server.storage.people import Grant, Person
 from sync.core.errors import InvalidField, NotFound
@@ -392,6 +395,44 @@ def list_officers(run: Run, as_json: bool) -> None:
         run.json(list(listing.rows()))
         return
     run.table(listing.header(listing.names), list(listing.lines(listing.names)))
+
+
+@command(
+    OFFICERS,
+    "card",
+    Label(
+        "证件卡的二维码：平板扫它选检查人员；到期、暂停与否由平板上的名册决定。",
+        "The QR code of an officer's card, which tablets scan; whether it counts, their list of officers decides.",
+    ),
+    "patrolbook-server officers card 李敏 --out 李敏.png",
+)
+@click.argument("officer")
+@option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    about=Label("写入 .png 或 .svg 文件（不写则显示在终端）", "A .png or .svg file; on the terminal if left out"),
+)
+def card(run: Run, officer: str, out: Path | None) -> None:
+    with run.house.database.read() as conn:
+        rows = [
+            row
+            for row in run.house.projections.rows(conn, "officer")
+            if officer in (row["name"], row["certificate_number"], row["record"]) and row["certificate_number"]
+        ]
+    if len(rows) != 1:
+        raise NotFound(what=Label(f"唯一的执法人员 {officer}", f"a single officer {officer}"))
+    name, certificate = rows[0]["name"], rows[0]["certificate_number"]
+    code = segno.make(card_text(certificate), error="m")
+    run.say(Label(f"{name}，证号 {certificate}", f"{name}, certificate {certificate}"), "bold")
+    if (why := why_not(rows[0], day(run.house.now()))) is not None:
+        run.say(Label(f"平板今天会拒绝这张卡：{why.zh}", f"Tablets refuse this card today: {why.en}"))
+    if out is None:
+        code.terminal(compact=True)
+        return
+    if out.suffix.lower() not in (".png", ".svg"):
+        raise InvalidField(field="--out", detail=Label("应为 .png 或 .svg 文件", "is a .png or .svg file"))
+    code.save(str(out), scale=10, border=4)
+    run.say(Label(f"已写入 {out}", f"Written: {out}"))
 
 
 # --- Officers' own keys -----------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import screens
 from server.console import (
     access,
     account,
+    cards,
     checklists,
     devices,
     door,
@@ -39,6 +40,7 @@ DESKS = (
     devices.desk,
     people.desk,
     records.desk,
+    cards.desk,
     files.desk,
     exports.desk,
     search.desk,

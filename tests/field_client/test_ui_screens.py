@@ -125,6 +125,7 @@ def test_a_server_with_another_log_than_the_code_says_gets_no_code(ui: Screen, s
 def test_text_that_is_no_enrolment_code_is_none() -> None:
     assert read_code("https://evil.example/?url=x&code=y") is None
     assert read_code("patrolbook:enrol?url=x") is None
+    assert read_code("patrolbook://[") is None and read_code("//[") is None
 
 
 # ---- lock --------------------------------------------------------------------------------------------------

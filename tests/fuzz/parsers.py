@@ -26,11 +26,13 @@ from custody.bundle import Bundle
 from custody.captures import Capture
 from custody.media import exif
 from custody.report import read_report
+from schemas.cards import card_text, read_card
+from schemas.labels import Label
 from sync import courier
 from sync.core import anchors
 from sync.core.anchors import Paper
 from sync.core.change import START, Change, Link, canonical, compose, signature_input
-from sync.core.errors import Problem
+from sync.core.errors import Malformed, Problem
 from sync.core.log import Tree, leaf_hash, verify_consistency, verify_inclusion
 from sync.core.note import (
     Checkpoint,
@@ -217,6 +219,11 @@ def _anchors() -> list[bytes]:
     return [one.encode() for one in (anchors.paper_text(paper), anchors.spoken(paper), shown, code)]
 
 
+def _card(content: bytes) -> None:
+    if read_card(text(content)) is None:
+        raise Malformed(detail=Label("不是证件卡", "no card"))
+
+
 # --- Archives ---------------------------------------------------------------------------------------------------------
 
 
@@ -396,6 +403,7 @@ PARSERS = [
     Parser("key of a log or witness", _vkey, _vkeys),
     Parser("time stamp", _stamp, _stamps),
     Parser("anchor", _anchor, _anchors),
+    Parser("card", _card, lambda: [card_text("43010012345").encode(), b"43010012345"]),
     Parser("archive", _archive, _archives),
     Parser("bundle", _bundle, lambda: [_case().content], heavy=True),
     Parser("bundle member", _member, _members, heavy=True),

@@ -1,7 +1,7 @@
 // What makes the tablet's pages quicker; every page works without it.
 //   [data-pad]         the PIN pad: digits, erase, the pause after wrong PINs
 //   [data-watch=url]   looks how far the background is: [data-bar], [data-phase], [data-chip]; data-after: goes there when done
-//   [data-scan=url]    looks for the county's code through the camera
+//   [data-scan=url]    looks for a QR code through the camera or in a photo, fills the form [data-scan-into] with what the address answers, sends it
 //   [data-fill=url]    is filled with a piece of a page that takes a moment
 //   form[data-live]    shows results while somebody types
 //   [data-send]        a chosen file is sent at once
@@ -77,32 +77,49 @@ async function refresh(place, address) {
   if (answer.ok && !answer.redirected) place.innerHTML = await answer.text();
 }
 
-// --- the county's code through the camera: a still every second until one is read ---
+// --- a QR code, out of a photo or of stills of the camera until one fits; what it says is filled in and sent ---
 for (const button of by("[data-scan]")) {
+  const box = button.form, view = box.querySelector("[data-scan-view]"), said = box.querySelector("[data-scan-said]"), into = document.getElementById(button.dataset.scanInto);
+  const words = button.querySelector("span"), start = words.textContent, file = box.elements.picture;
+  let stream = null;
+  const tell = (text) => { said.textContent = text; said.classList.toggle("hidden", !text); };
+  const stop = () => {
+    for (const track of stream?.getTracks() || []) track.stop();
+    stream = null;
+    view.classList.add("hidden");
+    words.textContent = start;
+    tell("");
+  };
+  const read = async (picture, wanted) => {
+    const body = new FormData();
+    body.set("picture", picture, "picture.jpg");
+    const answer = await fetch(button.dataset.scan, { method: "POST", body, headers: { Accept: "application/json" } }).catch(() => null);
+    if (!wanted()) return true;
+    if (answer?.status === 401) { location.reload(); return true; }
+    const told = await answer?.json().catch(() => null);
+    if (!answer?.ok || !told) { tell(told?.message || ""); return false; }
+    stop();
+    for (const [name, value] of Object.entries(told)) if (into.elements[name]) into.elements[name].value = value;
+    into.requestSubmit();
+    return true;
+  };
+  file.addEventListener("change", async () => { stop(); if (file.files.length) await read(file.files[0], () => true); file.value = ""; });
   if (!navigator.mediaDevices?.getUserMedia) continue;
-  const view = document.querySelector("[data-scan-view]"), form = document.getElementById("typed");
   button.hidden = false;
+  document.addEventListener("visibilitychange", () => { if (document.hidden) stop(); });
   button.addEventListener("click", async () => {
-    let stream;
+    if (stream) { stop(); return; }
     try { stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", width: { ideal: 1280 } } }); } catch { button.hidden = true; return; }
+    const mine = stream, canvas = document.createElement("canvas");
     view.srcObject = stream;
     view.classList.remove("hidden");
-    button.hidden = true;
+    words.textContent = button.dataset.stop;
     await view.play();
-    const canvas = document.createElement("canvas");
-    while (stream.active) {
+    while (stream === mine) {
       [canvas.width, canvas.height] = [view.videoWidth, view.videoHeight];
       canvas.getContext("2d").drawImage(view, 0, 0);
-      const body = new FormData();
-      body.set("picture", await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.9)), "still.jpg");
-      const answer = await fetch(button.dataset.scan, { method: "POST", body, headers: { Accept: "application/json" } }).catch(() => null);
-      if (answer?.ok) {
-        const { url, code, log } = await answer.json();
-        for (const track of stream.getTracks()) track.stop();
-        Object.assign(form.elements.url, { value: url }); Object.assign(form.elements.code, { value: code }); Object.assign(form.elements.log, { value: log });
-        form.requestSubmit();
-        return;
-      }
+      const still = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.9));
+      if (await read(still, () => stream === mine)) return;
       await new Promise((go) => setTimeout(go, 700));
     }
   });
