@@ -27,8 +27,7 @@ def card_text(certificate: str) -> str:
 def read_card(text: str) -> str | None:
     """The certificate that a code names, in its one form (`certificates.certificate_of`); None where it is no card."""
     form, _, query = text.strip().partition("?")
-    if form == _FORM:
-        said = parse_qs(query).get("certificate", [""])[0]
-    else:
-        said = text if _BARE.match(text.strip()) else ""
+    said = parse_qs(query).get("certificate", [""])[0] if form == _FORM else text
+    if form != _FORM and not _BARE.match(text.strip()):
+        return None
     return certificate_of({"certificate_number": said}) or None
