@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+from demo import divisions as hunan
 from demo import roster
 from demo.photos import make_photos
 from demo.processes import Server
@@ -21,7 +22,7 @@ from field_client.capture import capture
 from field_client.platform.files import EncryptedFiles
 from field_client.rescue import BLOBS
 from field_client.tablet import Tablet
-from server import decisions
+from server import decisions, divisions
 from server import roster as registers
 from server.access import accounts, enrolment, rights
 from server.access.accounts import Visit
@@ -117,6 +118,7 @@ class County:
         clock = Past(wall_ms() - WEEKS * WEEK_MS)
         house, admin = found(Settings(self.server.data), "长沙市天心区教育局", COUNTY, "王芳", now=clock)
         self._cast(house, admin)
+        self._divisions(house, admin)
         sheet = self.folder / "机构名册.csv"
         roster.write_csv(sheet)
         desk = house.desk
@@ -131,6 +133,12 @@ class County:
             clock.ms = max(clock.ms, wall_ms() - (WEEKS - week) * WEEK_MS + 2 * 86_400_000)
             self._week(house, clock, known, week)
         house.close()
+
+    def _divisions(self, house: Instance, admin: Person) -> None:
+        """The names of the province to the county, and of the streets and communities of the city."""
+        tables = [Path(hunan.__file__).with_name(f"hunan_{name}.csv") for name in ("divisions", "communities")]
+        rows = [row for table in tables for row in divisions.read(table).rows if len(row.code) <= 6 or row.code.startswith(CITY)]
+        divisions.carry_out(house, rows, by=[admin.id], rights=Rights("admin", ("",)))
 
     def _cast(self, house: Instance, admin: Person) -> None:
         with house.database.write() as conn:

@@ -1,13 +1,18 @@
-"""Names of division codes: imported from a table, and looked up wherever a code is shown to a person."""
+"""Names of division codes: imported from a table, looked up wherever a code is shown, and found again by what somebody types."""
 
 from __future__ import annotations
 
+import re
+import unicodedata
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
+
+from pypinyin import Style, lazy_pinyin
 
 from schemas.fields import Invalid
 from schemas.kinds.division import Division, above, shortened
@@ -16,7 +21,7 @@ from server import decisions
 from server.instance import Instance
 from server.sheets import rows_of, text_of
 from server.storage import states
-from sync.core.errors import BadRoster
+from sync.core.errors import BadRoster, InvalidField
 from sync.core.rules import Rights
 
 KIND = Division.kind
@@ -29,6 +34,9 @@ CODE, NAME, LON, LAT = (
     {"lat", "纬度"},
 )
 """What the columns may be called."""
+OFFERED = 12
+"""Divisions that are offered to somebody who types a name."""
+_CODE_LAST = re.compile(r"(?:^|[\s（(])([0-9]{2,12})[）)]?$")
 
 
 class Row(NamedTuple):
@@ -125,6 +133,60 @@ def full(names: Mapping[str, str], code: str | None) -> str:
     if len(parts) > 1:
         parts.pop()  # the province goes without saying
     return "".join(reversed(parts)) or (code or "")
+
+
+def find(names: Mapping[str, str], text: str, within: Sequence[str], most: int = OFFERED) -> list[str]:
+    """The codes of divisions whose code, name or pinyin somebody may be typing, below these prefixes, nearest first.
+
+    `天心`, `长沙天心` (in this order, with gaps), `tianxin`, `txq` and `430103` all lead to 天心区 in 长沙市.
+    """
+    wanted = "".join(unicodedata.normalize("NFKC", text).lower().split())
+    inside = [code for code in names if any(code.startswith(prefix) for prefix in within)]
+    ranked = [(rank, len(code), code) for code in inside if (rank := _rank(names, code, wanted)) is not None]
+    return [code for _, _, code in sorted(ranked)[:most]]
+
+
+def _rank(names: Mapping[str, str], code: str, wanted: str) -> int | None:
+    """How near a division is to what was typed: 0 is nearest, None is another."""
+    name = names[code]
+    if not wanted or code == wanted or name == wanted:
+        return 0
+    if code.startswith(wanted) or name.startswith(wanted):
+        return 1
+    if wanted.isascii() and wanted.isalpha():
+        return 2 if any(one.startswith(wanted) for one in _spelled(name)) else None
+    if wanted in name:
+        return 3
+    rest = iter(full(names, code))
+    return 4 if all(one in rest for one in wanted) else None
+
+
+@cache
+def _spelled(name: str) -> tuple[str, str]:
+    """A name in pinyin: its initials, and in full."""
+    return "".join(lazy_pinyin(name, style=Style.FIRST_LETTER)), "".join(lazy_pinyin(name))
+
+
+def code_of(names: Mapping[str, str], text: str) -> str:
+    """The code that somebody typed or chose: a code, a code behind its name, or a name that is one division's; empty for nothing.
+
+    :raises InvalidField: no division, or more than one, is called so; says which ones are
+    """
+    said = unicodedata.normalize("NFKC", text).strip()
+    coded = _CODE_LAST.search(said)
+    if coded is not None or not said:
+        return coded[1] if coded is not None else ""
+    called = [code for code, name in names.items() if said in (name, full(names, code))] or find(names, said, [""], len(names))
+    for code in called[:1]:
+        if all(other.startswith(code) for other in called):  # what lies in it is called by its name as well
+            return code
+    some = [f"{full(names, code)} {code}" for code in called[:5]]
+    detail = (
+        Label(f"“{said}”不止一处：{'；'.join(some)}。请从中选择", f"“{said}” is more than one: {'; '.join(some)}. Choose one of them")
+        if called
+        else Label(f"没有名为“{said}”的区划，请填名称或代码，例如 430103", f"no division is called “{said}”: type a name, or a code such as 430103")
+    )
+    raise InvalidField(field=Label("区划", "area"), detail=detail)
 
 
 def _stored(house: Instance) -> Iterator[dict[str, Any]]:

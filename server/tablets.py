@@ -30,10 +30,11 @@ NOTHING_OWED = Owing(0, 0, 0)
 
 
 class Tablet(NamedTuple):
-    """A tablet in sight. `seen` is None where it was never heard of since it was enrolled."""
+    """A tablet in sight. `seen` is None where it was never heard of since it was enrolled; areas: where its person works."""
 
     device: Device
     person: Person
+    areas: tuple[str, ...]
     seen: int | None
     owing: Owing
     silent: bool
@@ -42,6 +43,13 @@ class Tablet(NamedTuple):
     def copied(self) -> bool:
         """Whether its database went on as another one: it was restored, or copied to a second tablet."""
         return self.owing.replicas > 1
+
+
+class Holder(NamedTuple):
+    """Somebody who works with a tablet, and where, as far as the reader sees it."""
+
+    person: Person
+    areas: tuple[str, ...]
 
 
 class Summary(NamedTuple):
@@ -82,7 +90,7 @@ def in_sight(house: Instance, conn: Connection, sight: Sight) -> list[Tablet]:
         if sees(sight, person, grants[person.id], now):
             seen = heard.get(device.id)
             silent = device.revoked is None and now - (seen or device.enrolled) > SILENT_MS
-            found.append(Tablet(device, person, seen, owing.get(device.id, NOTHING_OWED), silent))
+            found.append(Tablet(device, person, _areas(sight, person, grants[person.id], now), seen, owing.get(device.id, NOTHING_OWED), silent))
     return found
 
 
@@ -105,14 +113,14 @@ def sees(sight: Sight, person: Person, grants: list[Grant], now: int) -> bool:
     behind = rights.BEHIND.get(person.role, "")
     if sight.departments is not None:
         return False
-    held = rights.active(grants, now) or grants[-1:]
-    return any(sight.covers(one.area, behind) for one in held if one.compartment == behind)
+    return any(sight.covers(one.area, behind) for one in _held(grants, behind, now))
 
 
-def holders(house: Instance, conn: Connection, sight: Sight) -> list[Person]:
+def holders(house: Instance, conn: Connection, sight: Sight) -> list[Holder]:
     """The people in sight who work with a tablet."""
     now, grants = house.now(), _grants(conn)
-    return [one for one in people.everybody(conn) if one.role in FIELD_ROLES and sees(sight, one, grants[one.id], now)]
+    found = [one for one in people.everybody(conn) if one.role in FIELD_ROLES and sees(sight, one, grants[one.id], now)]
+    return [Holder(one, _areas(sight, one, grants[one.id], now)) for one in found]
 
 
 # --- Enrolling ------------------------------------------------------------------------------------------------
@@ -139,7 +147,7 @@ def invite(house: Instance, sight: Sight, by: Person, person: str, hours: int, a
         raise InvalidField(field="hours", detail=Label(f"应为 1 至 {MOST_HOURS}", f"is 1 to {MOST_HOURS}"))
     now = house.now()
     with house.database.read() as conn:
-        who = next((one for one in holders(house, conn, sight) if one.id == person), None)
+        who = next((one.person for one in holders(house, conn, sight) if one.person.id == person), None)
         two = needs_second(conn)
     if who is None:
         raise NotFound(what=Label("人员", "person"))
@@ -233,6 +241,16 @@ def _remember(house: Instance, address: str) -> None:
             return
     with house.database.write() as conn:
         facts.put(conn, facts.ADDRESS, given)
+
+
+def _held(grants: list[Grant], behind: str, now: int) -> list[Grant]:
+    """Where somebody works on their side of the wall, or worked last."""
+    return [one for one in rights.active(grants, now) or grants[-1:] if one.compartment == behind]
+
+
+def _areas(sight: Sight, person: Person, grants: list[Grant], now: int) -> tuple[str, ...]:
+    behind = rights.BEHIND.get(person.role, "")
+    return tuple(sorted({one.area for one in _held(grants, behind, now) if sight.covers(one.area, behind)}))
 
 
 def _grants(conn: Connection) -> Mapping[str, list[Grant]]:

@@ -9,25 +9,27 @@ from flask import Response, request
 
 from schemas.certificates import CHINA
 from schemas.labels import Label
-from server import acts, openings
+from server import acts, openings, records
 from server.console.frame import Answer, Desk, instance, language, page, seat
+from server.console.naming import here
 from server.moments import moment
 from server.openings import DONE, Access
 from server.sheets import csv_text
-from server.storage import people
+from server.storage import people, states
 from sync.core.errors import InvalidField
 
 desk = Desk("access", __name__)
 
 SHOWN = 300
+CONSOLE = Label("控制台", "the console")
 HEADER = (
     Label("时间", "Time"), Label("人员", "Person"), Label("设备", "Device"), Label("事项", "What"), Label("记录", "Record"),
-    Label("文件", "File"), Label("目的", "Purpose"), Label("日志位置", "Leaf of the log"),
+    Label("区划", "Area"), Label("目的", "Purpose"), Label("文件", "File"), Label("日志位置", "Leaf of the log"),
 )  # fmt: skip
 
 
 class Line(NamedTuple):
-    """One opening, denied attempt or export."""
+    """One opening, denied attempt or export. `title`: what the record is called, where the reader sees it now."""
 
     at: str
     person: str
@@ -35,8 +37,10 @@ class Line(NamedTuple):
     what: Label
     denied: bool
     record: str
-    blob: str
+    title: str
+    area: str
     purpose: str
+    blob: str
     leaf: str
 
 
@@ -53,7 +57,9 @@ def export() -> Answer:
     said = language()
     rows: list[list[Any]] = [[label.text(said) for label in HEADER]]
     for one in _lines(asked):
-        rows.append([one.at, one.person, one.device, one.what.text(said), one.record, one.blob, one.purpose, one.leaf])
+        record = " ".join(part for part in (one.title, one.record) if part)
+        area = here().typed(one.area)
+        rows.append([one.at, one.person, one.device, one.what.text(said), record, area, one.purpose, one.blob, one.leaf])
     return Response(
         csv_text(rows),
         content_type="text/csv; charset=utf-8",
@@ -61,32 +67,57 @@ def export() -> Answer:
     )
 
 
+class _Known(NamedTuple):
+    """What ids are called: people, devices, records, and where these lie."""
+
+    people: dict[str, str]
+    devices: dict[str, str]
+    records: dict[str, records.Name]
+    places: dict[str, str]
+
+
 def _lines(asked: dict[str, str]) -> list[Line]:
-    house = instance()
+    house, sight = instance(), seat().sight
+    found = list(openings.listed(house, sight.rights(), record=asked["record"] or None, since=_since(asked["since"])))
+    ids = {str(one.act.body["record"]) for one in found if one.act.body.get("record")}
     with house.database.read() as conn:
-        names = {one.id: one.name for one in people.everybody(conn)}
-        devices = {one.id: one.name for one, _ in people.every_device(conn)}
+        own = {voice.replica: CONSOLE.text(language()) for voice in house.keys.voices.values()}
+        known = _Known(
+            {one.id: one.name for one in people.everybody(conn)},
+            {one.id: one.name for one, _ in people.every_device(conn)} | own,
+            records.names(house, conn, sight, ids),
+            {id: place.bucket.partition(":")[2] for id, (_, place) in states.placed(conn, ids).items() if place is not None},
+        )
     who = asked["person"]
-    wanted = {id for id, name in names.items() if who in (id, name)} if who else None
-    found = openings.listed(house, seat().sight.rights(), record=asked["record"] or None, since=_since(asked["since"]))
-    lines = [_line(one, names, devices) for one in found if wanted is None or one.act.body.get("by") in wanted]
+    wanted = {id for id, name in known.people.items() if who in (id, name)} if who else None
+    lines = [_line(one, known) for one in found if wanted is None or one.act.body.get("by") in wanted]
     return sorted(lines, key=lambda one: one.at, reverse=True)
 
 
-def _line(one: Access, names: dict[str, str], devices: dict[str, str]) -> Line:
+def _line(one: Access, known: _Known) -> Line:
     body = one.act.body
-    by, device = str(body.get("by", "")), str(body.get("device", ""))
+    by, device, record = (str(body.get(name) or "") for name in ("by", "device", "record"))
+    named = known.records.get(record)
     return Line(
         at=moment(body["at"]),
-        person=names.get(by, by),
-        device=devices.get(device, device),
+        person=known.people.get(by, by),
+        device=known.devices.get(device, device),
         what=DONE[body["act"]],
         denied=body["act"] == acts.DENIED,
-        record=str(body.get("record") or body.get("bundle") or ""),
+        record=record or str(body.get("bundle") or ""),
+        title=named.title if named is not None else "",
+        area=known.places.get(record, ""),
+        purpose=str(body.get("purpose") or body.get("reason") or "") or _what(body),
         blob=str(body.get("blob", ""))[:16],
-        purpose=str(body.get("purpose") or body.get("reason") or ""),
         leaf=f"{one.act.log} {one.act.leaf}".strip(),
     )
+
+
+def _what(body: dict[str, Any]) -> str:
+    """What an export was of: the kind of record and the form."""
+    schema = instance().registry.get(str(body.get("kind", "")))
+    kind = schema.label.text(language()) if schema is not None else ""
+    return " · ".join(part for part in (kind, str(body.get("form", "")).upper()) if part)
 
 
 def _since(text: str) -> int:

@@ -19,6 +19,7 @@ from schemas.labels import Label, Language
 from server import acts, records, sheets
 from server.console import tabling
 from server.console.frame import Answer, Desk, Seat, instance, language, seat
+from server.console.naming import placed
 from server.console.records import lenders, wanted_of
 from server.console.tabling import Column
 from server.instance import Instance
@@ -46,7 +47,7 @@ def make(kind: str) -> Answer:
     if form not in TYPES or (form == "geojson" and house.projections.standing(kind) is None):
         raise InvalidField(field="form", detail=f"is one of {', '.join(TYPES)}")
     today = day(house.now())
-    asked = tabling.read(schema, who.role, request.args, today)
+    asked = tabling.read(schema, who.role, request.args, today, placed(house))
     wanted, _ = wanted_of(house, who, schema, asked)
     columns = tabling.columns_of(schema, who.role) if request.form.get("all") == "1" else asked.columns
     with house.database.write() as conn:

@@ -24,6 +24,7 @@ from server.access.policy import Sight
 from server.console import tabling
 from server.console.background import outlines_at, tiles_at
 from server.console.frame import Answer, Desk, Seat, instance, page, seat
+from server.console.naming import Places, placed
 from server.console.records import lenders, query, wanted_of
 from server.console.tabling import Asked
 from server.instance import Instance
@@ -101,7 +102,7 @@ def start() -> Answer:
     house, who = instance(), seat()
     kind = request.args.get("kind", "")
     schema = _schema(house, who.sight, kind) if kind else None
-    asked = tabling.read(schema, who.role, request.args, day(house.now())) if schema else None
+    asked = tabling.read(schema, who.role, request.args, day(house.now()), placed(house)) if schema else None
     layers = list(_layers(house, who, kind, asked))
     around = None
     for layer in sorted((one for one in layers if one.on), key=lambda one: one.kind not in (kind or FIRST_KIND)):
@@ -167,7 +168,7 @@ def _around(house: Instance, who: Seat, layer: Layer, asked: Asked | None) -> Bo
 
 
 def _everything(schema: type[RecordSchema], role: str) -> Asked:
-    return tabling.read(schema, role, tabling.Args(), "")
+    return tabling.read(schema, role, tabling.Args(), "", Places({}))
 
 
 def _wanted(house: Instance, who: Seat, schema: type[RecordSchema], part: str, asked: Asked) -> Wanted:
@@ -187,7 +188,7 @@ def clusters() -> Answer:
     house, who = instance(), seat()
     schema = _schema(house, who.sight, request.args.get("kind", FIRST_KIND))
     box, zoom = _box(), _zoom()
-    asked = tabling.read(schema, who.role, request.args, day(house.now()))
+    asked = tabling.read(schema, who.role, request.args, day(house.now()), placed(house))
     wanted = _wanted(house, who, schema, request.args.get("part", ""), asked)
     cell = 3_600_000_000 // (1 << zoom) // 4  # a quarter of a tile: 64 pixels
     with house.database.read() as conn:

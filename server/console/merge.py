@@ -20,12 +20,12 @@ from schemas.base import DELETED, RecordSchema
 from schemas.forms import FormField, form_of
 from schemas.labels import Label
 from schemas.shipped.answers import CONFORMS
-from schemas.words import value_of
 from server import backlog, comparing, decisions, imaging, proposals, records, sweeps
 from server.access.policy import may
 from server.access.rights import ROLES
 from server.backlog import PLACES, SORTS, STATUSES, Filter
 from server.console.frame import Answer, Desk, answered, instance, local, onward, page, say, seat
+from server.console.naming import value_of
 from server.decisions import Choice
 from server.moments import day_span
 from server.storage import conflicts, facts, people

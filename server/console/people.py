@@ -14,6 +14,7 @@ from server import staffing
 from server.access import accounts
 from server.access.rights import ROLES
 from server.console.frame import Answer, Desk, answered, instance, onward, page, say, seat
+from server.console.naming import typed_code
 from server.errors import status_of
 from server.storage import accounts as rows
 from sync.core.errors import InvalidField, NotAllowed, Problem, Refused
@@ -42,7 +43,7 @@ def add() -> Answer:
     try:
         role = said.get("role", "")
         department = said.get("department", "") if role == "department" else ""
-        person = staffing.add(instance(), seat().sight, said.get("name", ""), role, said.get("area", "").strip(), department)
+        person = staffing.add(instance(), seat().sight, said.get("name", ""), role, typed_code(said.get("area", "")), department)
     except (InvalidField, NotAllowed) as problem:
         return answered("people/new.html", status_of(problem), **_asking(wrong=problem))
     say(Label(f"已登记 {person.name}", f"Added {person.name}"))
@@ -59,7 +60,7 @@ def grant(person: str) -> Answer:
     said = request.form
     try:
         until = _end_of(said.get("until", ""))
-        staffing.grant(instance(), seat().sight, person, said.get("area", "").strip(), said.get("department", ""), until)
+        staffing.grant(instance(), seat().sight, person, typed_code(said.get("area", "")), said.get("department", ""), until)
     except (InvalidField, NotAllowed, Refused) as problem:
         return answered("people/one.html", status_of(problem), **_of(person, wrong=problem))
     say(Label("已授权", "Granted"))
@@ -108,7 +109,7 @@ def end_sessions(person: str) -> Answer:
 
 
 def _asking(wrong: Problem | None = None) -> dict[str, Any]:
-    return {"roles": ROLES, "departments": DEPARTMENTS, "said": request.form, "wrong": wrong}
+    return {"roles": ROLES, "departments": DEPARTMENTS, "typed": request.form, "wrong": wrong}
 
 
 def _of(person: str, wrong: Problem | None = None, code: str = "") -> dict[str, Any]:
@@ -118,7 +119,7 @@ def _of(person: str, wrong: Problem | None = None, code: str = "") -> dict[str, 
         noted = rows.noted(conn, person, _SHOWN)
     return {
         "member": member, "noted": noted, "outcomes": accounts.OUTCOMES, "roles": ROLES, "departments": DEPARTMENTS,
-        "hours": accounts.CODE_MS // 3_600_000, "wrong": wrong, "code": code,
+        "hours": accounts.CODE_MS // 3_600_000, "wrong": wrong, "code": code, "typed": request.form if wrong else {},
     }  # fmt: skip
 
 

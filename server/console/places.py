@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from flask import current_app, request, url_for
+from flask import current_app, jsonify, request, url_for
 
 from schemas.kinds.division import LEVELS as DIVISION_LEVELS
 from schemas.kinds.institution import LEVELS
 from schemas.labels import Label
 from server import divisions, responsible
 from server.console.frame import Answer, Desk, instance, onward, page, say, seat
-from server.console.naming import NAMES
+from server.console.naming import NAMES, here, typed_code
 from server.editions import Writing
 from sync.core.errors import BadRoster
 
@@ -36,6 +36,14 @@ def listing() -> Answer:
     return _page("list.html", rows=rows[:SHOWN], more=max(0, len(rows) - SHOWN), q=wanted, under=under, known=len(names))
 
 
+@desk.get("/places/find", may="records.read")
+def find() -> Answer:
+    """What somebody may be typing into a field for an area, of what they see: [[name, code], …]."""
+    known = here()
+    found = known.find(request.args.get("q", "")[:60], seat().sight.prefixes())
+    return jsonify([[known(code), code] for code in found])
+
+
 @desk.post("/places/import", may="areas.write")
 def import_names() -> Answer:
     upload = request.files.get("file")
@@ -54,16 +62,13 @@ def import_names() -> Answer:
 
 @desk.get("/places/responsible", may="areas.read")
 def four_levels() -> Answer:
-    area = request.args.get("area", "").strip() or next(iter(seat().sight.prefixes()), "")
+    area = typed_code(request.args.get("area", "")) or next(iter(seat().sight.prefixes()), "")
     missing_only = request.args.get("all") != "1"
     found = responsible.places(instance(), seat().sight.rights(), area) if len(area) >= 4 else []
     shown = [place for place in found if place.missing] if missing_only else found
     return _page(
         "responsible.html",
         area=area,
-        name=NAMES.of(instance(), area),
-        names=NAMES,
-        house=instance(),
         total=len(found),
         counted=responsible.counted(found),
         places=shown[:SHOWN],

@@ -13,7 +13,7 @@ from flask import request, url_for
 import screens
 from schemas import words
 from schemas.base import DELETED, RecordSchema
-from schemas.fields import Area, Ref
+from schemas.fields import Ref
 from schemas.forms import Form, FormField, form_of
 from schemas.labels import Label
 from server import decisions, digesting, records
@@ -21,7 +21,7 @@ from server.access.policy import Sight
 from server.console import tabling
 from server.console.background import outlines_at, tiles_at
 from server.console.frame import Answer, Desk, Seat, answered, instance, onward, page, say, seat
-from server.console.naming import NAMES, placed
+from server.console.naming import here, placed, value_of
 from server.console.tabling import Asked, Cell
 from server.digesting import Claim
 from server.finding import Seen
@@ -84,7 +84,7 @@ def listing(kind: str) -> Answer:
     house, who = instance(), seat()
     schema = records.schema_of(house, who.sight, kind)
     today, say_place = day(house.now()), placed(house)
-    asked = tabling.read(schema, who.role, request.args, today)
+    asked = tabling.read(schema, who.role, request.args, today, say_place)
     wanted, most = wanted_of(house, who, schema, asked)
     after, before = Mark.read(request.args.get("after", "")), Mark.read(request.args.get("before", ""))
     with house.database.read() as conn:
@@ -319,10 +319,7 @@ def _shown(
     clash = clashes.get(path)
     live = list(seen.state.live[path].values())
     values = live if clash or path not in seen.values else [seen.values[path]]
-    if isinstance(schema.field_of(path), Area):
-        said = [words.same(f"{NAMES.of(house, value)} {value}" if NAMES.of(house, value) != value else value) for value in values if isinstance(value, str)]
-    else:
-        said = [label for value in values if (label := words.value_of(schema, path, value)) is not None]
+    said = [label for value in values if (label := value_of(schema, path, value)) is not None]
     return Shown(path, words.label_of(schema, path), said, refs.get(path, []), by, at, clash, late)
 
 
@@ -376,7 +373,7 @@ def new(kind: str) -> Answer:
 def create(kind: str) -> Answer:
     house, who = instance(), seat()
     schema = records.schema_of(house, who.sight, kind)
-    said = screens.read(schema, form_of(schema, who.role), request.form)
+    said = _read(schema, who)
     values = {path: value for path, value in said.values.items() if value not in (None, False)}
     problem: Problem | None = None
     if not said.problems:
@@ -410,7 +407,7 @@ def save(record: str) -> Answer:
     with house.database.read() as conn:
         seen = records.one(house, conn, who.sight, record)
     schema = records.schema_of(house, who.sight, seen.state.kind)
-    said = screens.read(schema, form_of(schema, who.role), request.form)
+    said = _read(schema, who)
     looked_at = _ids(request.form.get(SEEN, ""))
     with house.database.read() as conn:
         was = records.values_then(conn, seen.state, looked_at)
@@ -458,6 +455,20 @@ def step(record: str) -> Answer:
     decisions.write_seen(house.desk, schema.kind, seen.record, values, looked_at, by=[who.person.id], rights=who.rights)
     say(Label("已办理", "Done"))
     return onward(url_for(".one", record=seen.record))
+
+
+def _read(schema: type[RecordSchema], who: Seat) -> screens.Read:
+    """The posted form; areas may have been typed or chosen by name."""
+    form = form_of(schema, who.role)
+    posted, wrong = request.form.to_dict(), dict[str, Label]()
+    names = [field.name for section in form.sections for field in section.fields if field.widget == "area"]
+    for name in posted.keys() & names:
+        try:
+            posted[name] = here().code(posted[name])
+        except InvalidField as problem:
+            wrong[name] = problem.facts["detail"]
+    said = screens.read(schema, form, posted)
+    return said._replace(problems=said.problems | wrong)
 
 
 def _sections(schema: type[RecordSchema], who: Seat, seen: Seen | None) -> list[tuple[Label, list[tuple[FormField, bool]]]]:

@@ -9,10 +9,11 @@ from flask import request, url_for
 
 from schemas.fields import Ref
 from schemas.labels import Label
-from schemas.words import label_of, same, value_of
+from schemas.words import label_of, same
 from schemas.workflow import LEVELS
 from server import backlog, records, reviewing
 from server.console.frame import Answer, Desk, answered, instance, onward, page, say, seat
+from server.console.naming import value_of
 from server.finding import Seen
 from server.storage.lists import Mark
 from sync.core.errors import InvalidField, NotFound, Problem, Refused, Stale

@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from schemas.labels import Label
 from server.access.rights import ROLES, active
-from server.console import frame, navigation
+from server.console import browsers, frame, naming, navigation
 from server.console.frame import Seat
 from server.storage import facts
 
@@ -25,7 +25,12 @@ YEAR_S = 365 * 86_400
 
 def furnish(app: Flask) -> None:
     """Give the templates their words, and the application the console's files."""
-    app.jinja_env.globals.update(asset=_asset, authority=_authority, said=_said, token=_token)
+    app.jinja_env.globals.update(
+        asset=_asset, authority=_authority, said=_said, token=_token, place=naming.place, area_text=naming.area_text
+    )
+    app.jinja_env.filters.update(
+        browser=browsers.called, caption=naming.caption, words=lambda value, schema, path: _worded(naming.value_of(schema, path, value))
+    )
     app.context_processor(_values)
     app.add_url_rule("/", "front", _front)
     app.add_url_rule(f"{frame.PREFIX}/static/<path:name>", "console-file", _file)
@@ -48,14 +53,13 @@ def _values() -> dict[str, Any]:
     }
 
 
-def areas_of(seat: Seat) -> Label:
-    """Where somebody's grants run now, as words."""
-    running = active(seat.grants, frame.instance().now())
-    codes = sorted({one.area for one in running})
-    if not codes:
-        return Label("没有现行授权", "no grant runs")
-    zh, en = "、".join(one or "全部区划" for one in codes), ", ".join(one or "everywhere" for one in codes)
-    return Label(zh, en)
+def areas_of(seat: Seat) -> list[str]:
+    """The division codes where somebody's grants run now; the empty one is everywhere."""
+    return sorted({one.area for one in active(seat.grants, frame.instance().now())})
+
+
+def _worded(label: Label | None) -> str:
+    return label.text(frame.language()) if label is not None else ""
 
 
 def _token() -> Markup:

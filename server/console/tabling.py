@@ -20,11 +20,14 @@ from schemas import words
 from schemas.base import RecordSchema
 from schemas.certificates import CHINA
 from schemas.fields import Area, Choice, Date, Digest, Flag, Integer, Moment, Money, RecordField, Ref, Text, Workflowed
+from schemas.kinds.division import shortened
 from schemas.labels import Label
 from schemas.workflow import Workflow
 from screens.forms import narrow
+from server.console.naming import Places, caption
 from server.moments import moment
 from server.storage.lists import Where
+from sync.core.errors import InvalidField
 
 IN_CONFLICT = Label("冲突待决", "in conflict")
 MADE, NEWEST = "record", "newest"
@@ -99,8 +102,8 @@ def at_first(schema: type[RecordSchema], columns: Sequence[Column]) -> list[Colu
     return [by_name[name] for name in [*names[:SHOWN_AT_FIRST], NEWEST]]
 
 
-def read(schema: type[RecordSchema], role: str, args: Args, today: str) -> Asked:
-    """What an address asks for."""
+def read(schema: type[RecordSchema], role: str, args: Args, today: str, places: Places) -> Asked:
+    """What an address asks for; `places` reads the names of divisions."""
     every = columns_of(schema, role)
     by_name = {one.name: one for one in every}
     chosen = [by_name[name] for name in args.get("cols", "").split(",") if name in by_name]
@@ -113,7 +116,7 @@ def read(schema: type[RecordSchema], role: str, args: Args, today: str) -> Asked
     )
     for one in every:
         if one.field is not None and not isinstance(one.field, Digest):
-            _condition(schema, one, args, asked)
+            _condition(schema, one, args, asked, places)
     if args.get("conflict") == "1":
         asked.tests.append(Where("contested"))
         asked.told.append((("conflict",), Label("有冲突待决", "with an open conflict")))
@@ -153,7 +156,7 @@ def _among(status: str, workflow: Workflow, some: Collection[str]) -> Where:
     return Where("among", status, [*sorted(some), *([None] if workflow.initial in some else [])])
 
 
-def _condition(schema: type[RecordSchema], column: Column, args: Args, asked: Asked) -> None:
+def _condition(schema: type[RecordSchema], column: Column, args: Args, asked: Asked, places: Places) -> None:
     one, name = column.field, column.name
     said = args.get(f"f-{name}", "").strip()
     if isinstance(one, (Choice, Workflowed, Flag)):
@@ -161,14 +164,15 @@ def _condition(schema: type[RecordSchema], column: Column, args: Args, asked: As
     elif isinstance(one, (Date, Moment, Integer)):
         _range(column, args.get(f"from-{name}", "").strip(), args.get(f"to-{name}", "").strip(), asked)
     elif isinstance(one, Area):
-        code = narrow(said)
-        if code and not (code.isascii() and code.isdecimal() and len(code) <= 12):
-            asked.problems.append(_problem(column, "区划代码为至多 12 位数字", "a division code has up to 12 digits"))
+        try:
+            code = shortened(places.code(said))
+        except InvalidField as problem:
+            asked.problems.append(_problem(column, problem.facts["detail"].zh, problem.facts["detail"].en))
             code = ""
-        asked.controls.append(Control(name, column.label, "area", value=code))
+        asked.controls.append(Control(name, column.label, "area", value=code or said))
         if code:
             asked.tests.append(Where("below", name, code))
-            asked.told.append(((f"f-{name}",), _said(column, code)))
+            asked.told.append(((f"f-{name}",), _said(column._replace(label=caption(column.label)), places(code))))
     elif isinstance(one, Ref):
         if said:
             asked.tests.append(Where("is", name, said))

@@ -16,7 +16,7 @@ from server.cli import main
 from server.config import Settings
 from server.instance import Instance, create_instance
 from server.sequencer import EVERYWHERE
-from sync.core.errors import BadRoster
+from sync.core.errors import BadRoster, InvalidField
 
 HUNAN = Path(hunan.__file__).with_name("hunan_divisions.csv")
 
@@ -93,3 +93,42 @@ def test_the_command_line_imports_and_looks_up(tmp_path: Path) -> None:
     run("init", "--name", "湖南省教育厅", "--area", "43", "--admin", "王芳")
     assert "137" in run("divisions", "import", str(HUNAN))
     assert "长沙市天心区" in run("divisions", "show", "430103")
+
+
+# --- Found by what somebody types ---------------------------------------------------------------------------------------
+
+NAMES = {"43": "湖南省", "4301": "长沙市", "430102": "芙蓉区", "430103": "天心区", "430111": "雨花区", "4302": "株洲市", "430202": "荷塘区",
+         "430103001": "坡子街街道", "430921": "南县", "4309": "益阳市", "430104": "岳麓区"}  # fmt: skip
+
+
+@pytest.mark.parametrize("typed", ["天心", "长沙天心", "430103", "tianxin", "txq", "TXQ", "４３０１０３"])
+def test_a_division_is_found_by_its_name_its_pinyin_or_its_code(typed: str) -> None:
+    assert divisions.find(NAMES, typed, [""])[0] == "430103"
+
+
+def test_what_lies_elsewhere_is_not_offered() -> None:
+    assert divisions.find(NAMES, "区", ["4302"]) == ["430202"]
+    assert divisions.find(NAMES, "天心", ["4302"]) == [] and divisions.find(NAMES, "天心", []) == []
+
+
+def test_nothing_typed_offers_the_widest_first() -> None:
+    assert divisions.find(NAMES, "", ["4301"])[:2] == ["4301", "430102"]
+
+
+@given(st.sampled_from(sorted(NAMES)))
+def test_what_a_field_shows_is_read_back_as_the_same_code(code: str) -> None:
+    assert divisions.code_of(NAMES, f"{divisions.full(NAMES, code)} {code}") == code
+    assert divisions.code_of(NAMES, divisions.full(NAMES, code)) == code
+    assert divisions.code_of(NAMES, code) == code
+
+
+@pytest.mark.parametrize("typed", ["天心", "天心区", "长沙市天心区", "长沙天心", "天心区（430103）"])
+def test_a_name_that_is_one_division_s_is_taken(typed: str) -> None:
+    assert divisions.code_of(NAMES, typed) == "430103"
+
+
+def test_a_name_that_several_have_names_them_and_one_that_nobody_has_says_what_to_type() -> None:
+    with pytest.raises(InvalidField, match="芙蓉|430102|more than one"):
+        divisions.code_of(NAMES, "长沙市区")
+    with pytest.raises(InvalidField, match="430103"):
+        divisions.code_of(NAMES, "亚特兰蒂斯")
