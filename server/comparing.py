@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from schemas.base import DELETED, RecordSchema
-from schemas.fields import Attachments, Point, Rows, Text
+from schemas.fields import Point, Rows, Text
 from schemas.labels import Label
 from schemas.words import label_of, value_of
 from server import backlog, decisions, proposals
+from server.finding import Seen
 from server.instance import Instance
-from server.storage import blobs, conflicts, journal, people
+from server.records import File, files
+from server.storage import conflicts, journal, people
 from server.storage import proposals as rows_of
 from server.storage.conflicts import Row
 from server.storage.database import Connection
@@ -51,14 +53,6 @@ class Written(NamedTuple):
     pieces: list[Piece]
 
 
-class Photo(NamedTuple):
-    """A picture that goes with a side; `held`: whether its bytes have arrived."""
-
-    sha256: str
-    mime: str
-    held: bool
-
-
 class Side(NamedTuple):
     """One of the changes that a conflict is about.
 
@@ -81,7 +75,7 @@ class Side(NamedTuple):
     reason: str
     written: list[Written]
     place: Mapping[str, Any] | None
-    photos: list[Photo]
+    photos: list[File]
     twin: str
 
     @property
@@ -133,7 +127,7 @@ def lay_out(house: Instance, conn: Connection, row: Row) -> View:
     state = decisions.merged(conn, [row.record]).get(row.record)
     schema = house.registry.get(row.record_kind)
     devices = journal.devices(conn, list(by_id))
-    photos = _photos(conn, state, schema, devices)
+    photos = _photos(house, conn, state, schema, devices)
     places = _places(history, schema, devices)
     device_names = {device.id: device.name for device, _ in people.every_device(conn)} if row.candidates else {}
     sides: list[Side] = []
@@ -173,13 +167,6 @@ def lay_out(house: Instance, conn: Connection, row: Row) -> View:
     )
 
 
-def pictures(house: Instance, conn: Connection, row: Row) -> set[str]:
-    """The digests of the pictures that the page of a conflict shows."""
-    state = decisions.merged(conn, [row.record]).get(row.record)
-    schema = house.registry.get(row.record_kind)
-    return {value["sha256"] for _, value in _attached(state, schema)}
-
-
 # --- Sides ------------------------------------------------------------------------------------------------------
 
 
@@ -190,7 +177,7 @@ def _side(
     letter: str,
     devices: Mapping[str, tuple[str, str]],
     device_names: Mapping[str, str],
-    photos: Mapping[str, list[Photo]],
+    photos: Mapping[str, list[File]],
     places: Mapping[str, Mapping[str, Any]],
     state: State | None,
     schema: type[RecordSchema] | None,
@@ -261,32 +248,18 @@ def pieces(before: str, after: str) -> list[Piece]:
     return [Piece(after[start:end], tag != "equal") for tag, _, _, start, end in matcher.get_opcodes() if end > start]
 
 
-def _attached(state: State | None, schema: type[RecordSchema] | None) -> list[tuple[str, Mapping[str, Any]]]:
-    """(change, value) of the pictures that a record names; none behind a wall, and none that somebody handed over."""
-    if state is None or schema is None or schema.compartment:
-        return []
-    found = []
-    for path, live in sorted(state.live.items()):
-        field = schema.field_of(path)
-        if isinstance(field, Attachments) and path.startswith("evidence/"):
-            found += [(change, value) for change, value in live.items() if _pictured(value)]
-    return found
-
-
-def _pictured(value: Any) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("sha256"), str) and str(value.get("mime", "")).startswith("image/")
-
-
 def _photos(
-    conn: Connection, state: State | None, schema: type[RecordSchema] | None, devices: Mapping[str, tuple[str, str]]
-) -> dict[str, list[Photo]]:
-    """device → the pictures that it added to the record."""
-    attached = _attached(state, schema)
-    missing = set(blobs.missing(conn, [value["sha256"] for _, value in attached])) if attached else set()
-    found: dict[str, list[Photo]] = {}
-    for change, value in attached:
-        device = devices.get(change, ("", ""))[0]
-        found.setdefault(device, []).append(Photo(value["sha256"], str(value["mime"]), value["sha256"] not in missing))
+    house: Instance, conn: Connection, state: State | None, schema: type[RecordSchema] | None, devices: Mapping[str, tuple[str, str]]
+) -> dict[str, list[File]]:
+    """device → the pictures that it added to the record; none behind a wall, and none that somebody handed over."""
+    if state is None or schema is None or schema.compartment:
+        return {}
+    seen = Seen(state.record, state, values_of(state, schema.merge_of))
+    found: dict[str, list[File]] = {}
+    for file in files(house, conn, seen):
+        if file.mime.startswith("image/"):
+            for change in state.live.get(f"evidence/{file.id}", {}):
+                found.setdefault(devices.get(change, ("", ""))[0], []).append(file)
     return found
 
 

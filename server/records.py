@@ -68,10 +68,12 @@ class Name(NamedTuple):
 class File(NamedTuple):
     """A file that a record names.
 
+    id       the key under which it is attached
     record   the evidence record that tells of it, or the one that names it where there is none
     picture  digest of the smaller picture that is held, and the one for a screen; empty: made from the file, if it is held
     """
 
+    id: str
     record: str
     sha256: str
     size: int
@@ -267,7 +269,7 @@ def files(house: Instance, conn: Connection, seen: Seen) -> list[File]:
         caption = values.get("caption") or seen.values.get(f"captions/{id}") or ""
         found.append(
             File(
-                id if values else seen.record, digest, int(value.get("size") or 0), str(value.get("mime") or ""),
+                id, id if values else seen.record, digest, int(value.get("size") or 0), str(value.get("mime") or ""),
                 digest not in missing, thumbnail, preview, str(caption), values,
             )  # fmt: skip
         )

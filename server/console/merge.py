@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import orjson
-from flask import Response, abort, current_app, request, send_file, url_for
+from flask import current_app, request, url_for
 
 import screens
 from schemas.base import DELETED, RecordSchema
 from schemas.forms import FormField, form_of
 from schemas.labels import Label
 from schemas.shipped.answers import CONFORMS
-from server import backlog, comparing, decisions, imaging, proposals, records, sweeps
+from server import backlog, comparing, decisions, proposals, records, sweeps
 from server.access.policy import may
 from server.access.rights import ROLES
 from server.backlog import PLACES, SORTS, STATUSES, Filter
@@ -28,7 +28,7 @@ from server.console.frame import Answer, Desk, answered, instance, local, onward
 from server.console.naming import value_of
 from server.decisions import Choice
 from server.moments import day_span
-from server.storage import conflicts, facts, people
+from server.storage import conflicts, people
 from server.storage import proposals as rows_of
 from server.storage.conflicts import Mark, Row
 from server.storage.proposals import Proposal
@@ -224,23 +224,6 @@ def refuse(proposal: str) -> Answer:
     return onward(url_for("console.merge.one", conflict=one.conflict))
 
 
-@desk.get("/merge/<conflict>/photos/<sha256>", may="merge.read")
-def photo(conflict: str, sha256: str) -> Answer:
-    """A thumbnail of a picture that the page shows."""
-    row, house = _row(conflict), instance()
-    with house.database.read() as conn:
-        logged = facts.get(conn, facts.ORIGINALS) == facts.LOGGED
-        if logged or sha256 not in comparing.pictures(house, conn, row):
-            abort(404)
-    path = house.files.path(sha256)
-    if not path.exists():
-        abort(404)
-    response: Response = send_file(imaging.thumbnail(path, house.settings.derived, sha256, imaging.WIDTHS[0]).absolute())
-    response.cache_control.private = True
-    response.cache_control.max_age = 86_400
-    return response
-
-
 # --- Many at once -----------------------------------------------------------------------------------------------
 
 
@@ -320,7 +303,6 @@ def _shown(row: Row, typed: Typed, *, status: int = 200, seen: list[str] | None 
     house = instance()
     with house.database.read() as conn:
         view = comparing.lay_out(house, conn, row)
-        logged = facts.get(conn, facts.ORIGINALS) == facts.LOGGED
     newcomers = {side.change for side in view.sides if seen is not None and side.change not in seen}
     field = _field(view.schema, row.path)
     if field is not None:
@@ -335,7 +317,6 @@ def _shown(row: Row, typed: Typed, *, status: int = 200, seen: list[str] | None 
         typed=typed,
         newcomers=newcomers,
         late=seen is not None,
-        photos_shown=not logged,
         record_at=url_for(RECORD, record=row.record) if RECORD in current_app.view_functions else "",
         quick=QUICK if row.kind in ("values", "delete_edit") else QUICK_KEPT,
         done=_done(),

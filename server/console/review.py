@@ -125,7 +125,7 @@ def _shown(record: str, remarks: dict[str, str], problem: Problem | None, status
         blocking=blocking,
         about=lambda row: backlog.said(house.registry, row),
         fields=fields,
-        photos=[(one, told.get(f"evidence/{one.record}", [])) for one in files],
+        photos=[(one, told.get(f"evidence/{one.id}", [])) for one in files],
         overall=told.get("", []),
         versions=reviewing.versions(history, schema),
         names=writers,

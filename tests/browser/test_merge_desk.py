@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 from PIL import Image, ImageDraw
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from server import decisions
 from tests.browser.conftest import DESK, WIDE, Opener, faults, overflow, shot
@@ -79,6 +79,11 @@ def test_a_morning_at_the_merge_desk(server: TestServer, scene: Scene, open_page
     page.wait_for_load_state("networkidle")
     assert faults(page) == [] and overflow(page) == 0
     shot(page, "merge-conflict")
+    page.locator(".claim[data-side=B] a.photo").click()
+    expect(page.locator(".viewer-title")).to_contain_text("2 / 2")
+    expect(page.locator(".viewer-wait")).to_be_hidden()
+    shot(page, "merge-viewer", whole=False)
+    page.keyboard.press("Escape")
     page.keyboard.press("2")
     assert page.locator("input[name=choice]:checked").count() == 1
     page.locator("label.choice", has_text="合并两份内容").click()
@@ -97,6 +102,23 @@ def test_a_morning_at_the_merge_desk(server: TestServer, scene: Scene, open_page
     page.wait_for_url(f"**/console/merge/{row.id}")
     assert scene.row(row.id).status == "reopened"
     shot(page, "merge-reopened")
+
+
+def test_a_clock_that_is_off_and_the_place_are_told_with_each_side(server: TestServer, scene: Scene, open_page: Opener) -> None:
+    record, _ = scene.record("inspection")
+    now = scene.a.now()
+    clock = {"wall": now - 3 * 3_600_000, "mono": 0, "boot": "b", "off": 3 * 3_600_000}
+    place = {"lat": 281_930_000, "lon": 1_129_800_000, "acc": 800, "src": "gnss"}
+    scene.a.push(scene.a.change("inspection", record, {"address": "人民中路38号7栋", "place": place}, {"address": []}, clock=clock))
+    scene.write(scene.b, record, "address", "人民中路38号6栋", kind="inspection")
+    page = at_desk(open_page, server, "staff", "孙丽")
+    page.goto(f"{server.url}/console/merge/{scene.waiting(record)[0].id}")
+    said = page.locator(".claim[data-side=A]").inner_text()
+    assert "时钟偏差 -180 分" in said and "平板时钟" in said and "±8 m" in said and "28.19300" in said
+    assert "时钟偏差" not in page.locator(".claim[data-side=B]").inner_text()
+    shot(page, "merge-drift")
+    page.get_by_role("link", name="28.19300").click()
+    page.wait_for_url("**/console/map?lat=28.19300*")
 
 
 def test_two_colleagues_decide_the_same_conflict_at_once_and_nothing_is_lost(

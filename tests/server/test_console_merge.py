@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import requests
 
-from server import decisions
-from server.storage import states
+from server import acts, decisions
+from server.storage import facts, states
 from server.storage.conflicts import Row
 from sync.core.fold import State
 from tests.support.conflicts import Scene
 from tests.support.console import Browser, signed_in, text_of
+from tests.support.pictures import jpeg
 from tests.support.server import TestServer, running_server
 
 COUNTY = "430102"
@@ -374,3 +377,34 @@ def test_what_law_hangs_on_comes_first_and_pages_name_every_conflict_once(server
         if (mark := page.after) is None:
             break
     assert found == ids
+
+
+# --- Photos --------------------------------------------------------------------------------------------------------
+
+
+def test_photos_stand_beside_each_other_small_though_every_original_is_logged(server: TestServer, scene: Scene, staff: Browser) -> None:
+    row = scene.conflict()
+    content = jpeg(1200, 900)
+    scene.b.send_blob(content)
+    digest = sha256(content).hexdigest()
+    scene.b.push(scene.b.change("hazard", row.record, {f"evidence/{uuid4()}": {"sha256": digest, "size": len(content), "mime": "image/jpeg"}}))
+    with server.instance.database.write() as conn:
+        facts.put(conn, facts.ORIGINALS, facts.LOGGED)
+    try:
+        page = staff.get(f"merge/{row.id}").text
+        (small,) = re.findall(rf'src="/console/(record/{row.record}/file/{digest}\?width=320)"', page)
+        given = staff.get(small)
+        assert given.headers["Content-Type"] == "image/jpeg" and 0 < len(given.content) < len(content)
+        assert "查阅目的" in staff.get(f"record/{row.record}/original/{digest}").text
+        with server.instance.database.read() as conn:
+            opened = [act.body for act in acts.every(conn, "", acts.OPENED) if act.body["blob"] == digest]
+        assert [one["part"] for one in opened] == ["320"] and opened[0]["record"] == row.record
+    finally:
+        with server.instance.database.write() as conn:
+            facts.put(conn, facts.ORIGINALS, "")
+
+
+def test_there_is_one_route_for_files_of_records(server: TestServer) -> None:
+    rules = [rule.rule for rule in server.app.url_map.iter_rules() if "<sha256>" in rule.rule and rule.rule.startswith("/console/")]
+    assert sorted(set(rules)) == ["/console/record/<record>/file/<sha256>", "/console/record/<record>/original/<sha256>"]
+
