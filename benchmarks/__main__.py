@@ -37,6 +37,7 @@ PLACE = Path(".bench")
 
 def main() -> None:
     wanted = _arguments()
+    turns = wanted.turns or 3
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # a table at a time, into a pipe too
     print(table.machine(), end="\n\n")
@@ -50,36 +51,40 @@ def main() -> None:
             folder.mkdir()
             match name:
                 case "push":
-                    verdicts.append(sync_rounds.push(folder, wanted.records, wanted.turns))
+                    verdicts.append(sync_rounds.push(folder, wanted.records, turns))
                 case "pull":
-                    verdicts.append(sync_rounds.pull(folder, wanted.records, wanted.turns))
+                    verdicts.append(sync_rounds.pull(folder, wanted.records, turns))
                 case "snapshot":
-                    verdicts.append(sync_rounds.snapshot(folder, wanted.snapshot, wanted.turns))
+                    verdicts.append(sync_rounds.snapshot(folder, wanted.snapshot, turns))
                 case "institutions":
                     institutions.main()
                 case "growth":
                     large = 1_000_000 if wanted.large else 200_000
                     verdicts.extend(growth.growth(folder, 10_000, large))
                 case "console":
-                    verdicts.extend(console.console(folder, 10_000, 1_000_000 if wanted.large else 200_000))
+                    verdicts.extend(
+                        console.console(
+                            wanted.at or folder, 10_000, 1_000_000 if wanted.large else 200_000, wanted.turns or console.TURNS, wanted.only
+                        )
+                    )
                 case "hashing":
-                    verdicts.extend(capture.hashing(wanted.turns))
+                    verdicts.extend(capture.hashing(turns))
                 case "capture":
-                    verdicts.extend(capture.photo(folder, max(wanted.turns, 9)))
+                    verdicts.extend(capture.photo(folder, max(turns, 9)))
                 case "sealing":
-                    verdicts.extend(sealing.throughput(folder, wanted.turns))
+                    verdicts.extend(sealing.throughput(folder, turns))
                 case "verification":
-                    verdicts.extend(verification.verification(folder, wanted.turns))
+                    verdicts.extend(verification.verification(folder, turns))
                 case "guessing":
-                    guessing.guessing(max(wanted.turns, 9))
+                    guessing.guessing(max(turns, 9))
                 case "visit":
-                    verdicts.extend(visit.visit(folder, wanted.turns))
+                    verdicts.extend(visit.visit(folder, turns))
                 case "photos":
                     photos.photos()
                 case "duplicates":
-                    verdicts.extend(duplicates.duplicates(folder, wanted.turns))
+                    verdicts.extend(duplicates.duplicates(folder, turns))
                 case "screens":
-                    verdicts.extend(screens.screens(folder, wanted.turns))
+                    verdicts.extend(screens.screens(folder, turns))
             shutil.rmtree(folder)
     if verdicts:
         print(table.aims(verdicts))
@@ -93,10 +98,12 @@ def _arguments() -> argparse.Namespace:
         metavar="NAME",
         help=f"some of {', '.join(NAMES)}; all where none is named. Also {', '.join(ASKED_FOR)}",
     )
-    parser.add_argument("--turns", type=int, default=3, help="turns of each side; medians are printed (3)")
+    parser.add_argument("--turns", type=int, help="turns of each side; medians are printed (3); of the console: requests of a page (200)")
     parser.add_argument("--records", type=int, default=10_000, help="records of push, pull and profile (10000)")
     parser.add_argument("--snapshot", type=int, default=100_000, help="records of the first fill (100000)")
     parser.add_argument("--large", action="store_true", help="growth and console up to 1,000,000 records instead of 200,000")
+    parser.add_argument("--at", type=Path, help="console: a folder that keeps what was filled, and is used again")
+    parser.add_argument("--only", default="", help="console: only pages with this in their names")
     parser.add_argument("--profile", action="store_true", help="where the time goes, instead of ratios")
     wanted = parser.parse_args()
     if unknown := [name for name in wanted.names if name not in (*NAMES, *ASKED_FOR)]:

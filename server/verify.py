@@ -260,6 +260,9 @@ def _projections(house: Instance, conn: Connection) -> Found:
         with fresh.read() as other:
             for kind in house.registry.names():
                 yield from _same_rows(house, conn, other, kind)
+                if house.projections.cells.counts(conn, kind) != house.projections.cells.counts(other, kind):
+                    zh, en = f"{kind} 地图计数与列表不符，请运行 rebuild", f"{kind}: the map counts otherwise than the list, run rebuild"
+                    yield _finding("projections", "", zh, en)
         fresh.close()
 
 

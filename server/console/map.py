@@ -30,14 +30,13 @@ from server.console.tabling import Asked
 from server.instance import Instance
 from server.moments import day
 from server.storage import places
+from server.storage.cells import DEEPEST, Box
 from server.storage.lists import Wanted
-from server.storage.places import Box
 from sync.core.errors import InvalidField, NotFound
 
 desk = Desk("map", __name__)
 
 FIRST_KIND = "institution"
-DEEPEST = 19
 NAMED = 200
 """Records of one layer of which the map says the name."""
 CHINA = Box(180_000_000, 735_000_000, 536_000_000, 1_351_000_000)
@@ -184,22 +183,23 @@ def _wanted(house: Instance, who: Seat, schema: type[RecordSchema], part: str, a
 
 @desk.get("/map/clusters", may="records.read")
 def clusters() -> Answer:
-    """[how many, latitude, longitude, [[record, name] …] where they are few, the box around them] … of one layer."""
+    """[how many, latitude, longitude, [[record, name] …] where they are few, a box around them] … of one layer;
+    `newest` where only so many newest records were looked at."""
     house, who = instance(), seat()
     schema = _schema(house, who.sight, request.args.get("kind", FIRST_KIND))
     box, zoom = _box(), _zoom()
     asked = tabling.read(schema, who.role, request.args, day(house.now()), placed(house))
     wanted = _wanted(house, who, schema, request.args.get("part", ""), asked)
-    cell = 3_600_000_000 // (1 << zoom) // 4  # a quarter of a tile: 64 pixels
     with house.database.read() as conn:
-        found = places.clusters(conn, house.projections, wanted, lenders(house, who.sight, schema), box, cell)
+        found, newest = places.clusters(conn, house.projections, wanted, lenders(house, who.sight, schema), box, zoom)
         few = sorted(found, key=lambda one: one.many)
         named = records.names(house, conn, who.sight, [record for one in few for record in one.records][:NAMED])
     said = [
         [one.many, one.lat, one.lon, [[record, named[record].title if record in named else ""] for record in one.records], list(one.box)]
         for one in found
     ]
-    return Response(json.dumps({"clusters": said}, ensure_ascii=False), mimetype="application/json")
+    answer = {"clusters": said} | ({"newest": newest} if newest is not None else {})
+    return Response(json.dumps(answer, ensure_ascii=False), mimetype="application/json")
 
 
 def _box() -> Box:

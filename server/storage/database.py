@@ -82,13 +82,21 @@ class Bulk:
     """One prepared INSERT for many rows of tuples, in the order of the named columns.
 
     SQLAlchemy compiles the statement once for the dialect in use; the rows go to the driver as they are, because its
-    per-row parameter processing would cost more than SQLite itself.
+    per-row parameter processing would cost more than SQLite itself. Where a row with the same `conflict` columns is there, its
+    other columns are replaced, or become what `joined` makes of the new row.
     """
 
     def __init__(
-        self, table: Table, columns: Sequence[str], *, conflict: Sequence[str] = (), ignore: bool = False
+        self,
+        table: Table,
+        columns: Sequence[str],
+        *,
+        conflict: Sequence[str] = (),
+        ignore: bool = False,
+        joined: Callable[[Any], dict[str, Any]] | None = None,
     ) -> None:
         self.table, self.columns, self.conflict, self.ignore = table, tuple(columns), tuple(conflict), ignore
+        self._joined = joined or self._replaced
         self._compiled: dict[str, str] = {}
 
     def __call__(self, conn: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -103,10 +111,13 @@ class Bulk:
             if self.ignore:
                 statement = statement.on_conflict_do_nothing()
             elif self.conflict:
-                updated = {c: insert.excluded[c] for c in self.columns if c not in self.conflict}
+                updated = self._joined(insert.excluded)
                 statement = statement.on_conflict_do_update(index_elements=list(self.conflict), set_=updated)
             self._compiled[name] = str(statement.compile(dialect=conn.dialect, column_keys=list(self.columns)))
         return self._compiled[name]
+
+    def _replaced(self, new: Any) -> dict[str, Any]:
+        return {c: new[c] for c in self.columns if c not in self.conflict}
 
 
 def _open(path: Path) -> Engine:

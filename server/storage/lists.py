@@ -179,7 +179,7 @@ class Lists:
         conditions = self._conditions(table, wanted)
         inner: Select[Any] = (
             select(literal_column("1"))
-            .select_from(_read_by(table, source.by))
+            .select_from(read_by(table, source.by))
             .where(and_(*conditions))
             .limit(most + 1)
         )
@@ -203,6 +203,11 @@ class Lists:
     def conditions(self, table: Table, wanted: Wanted) -> _Conditions | None:
         """What holds for the rows of a list; None where nothing is in sight."""
         return None if blind(table, wanted) else self._conditions(table, wanted)
+
+    def narrow(self, conn: Connection, wanted: Wanted, most: int) -> tuple[bool, str | None]:
+        """Whether some index leaves at most so many rows of a list, and which one; None: as the database likes."""
+        source = self._source(conn, self._projections.table(wanted.kind), wanted, most)
+        return (True, None) if source is None else (source.few, source.by)
 
     # --- which rows are looked at ----------------------------------------------------------------------------------
 
@@ -234,22 +239,23 @@ class Lists:
         order = [ordered, record] if wanted.order != "record" else [record]
         statement = (
             select(ordered.label("value"), record.label("name"))
-            .select_from(_read_by(table, source.by))
+            .select_from(read_by(table, source.by))
             .where(and_(*conditions))
             .order_by(*(one.desc() if wanted.falling else one for one in order))
             .limit(size)
         )
         return [Mark(row.value, row.name) for row in conn.execute(statement)]
 
-    def _source(self, conn: Connection, table: Table, wanted: Wanted) -> _Source | None:
+    def _source(self, conn: Connection, table: Table, wanted: Wanted, most: int | None = None) -> _Source | None:
         """The index of the condition that leaves the fewest rows; None where nothing is in sight."""
+        most = FEW if most is None else most
         if blind(table, wanted):
             return None
-        if wanted.among is not None and len(wanted.among) <= FEW:
+        if wanted.among is not None and len(wanted.among) <= most:
             return _Source(None, True)
         best: tuple[int, str] | None = None
         for name, condition in self._indexed(table, wanted):
-            inner: Select[Any] = select(literal_column("1")).select_from(_read_by(table, name)).where(condition).limit(FEW + 1)
+            inner: Select[Any] = select(literal_column("1")).select_from(read_by(table, name)).where(condition).limit(most + 1)
             number = int(conn.scalar(select(func.count()).select_from(inner.subquery())) or 0)
             if best is None or number < best[0]:
                 best = (number, name)
@@ -257,7 +263,7 @@ class Lists:
             return _Source(None, True)
         if best is None:
             return _Source(None, False)
-        return _Source(best[1], best[0] <= FEW)
+        return _Source(best[1], best[0] <= most)
 
     def _walk(self, table: Table, wanted: Wanted) -> _Source | None:
         """The index that has the order of a list; None where there is none for it."""
@@ -316,11 +322,11 @@ def _order_index(table: Table, column: str) -> str:
 
 
 def _c(table: Table) -> dict[str, ColumnClause[Any]]:
-    """The columns by their bare names: how a table is read is said where it is named (`_read_by`)."""
+    """The columns by their bare names: how a table is read is said where it is named (`read_by`)."""
     return {one.name: column(one.name, one.type) for one in table.columns}
 
 
-def _read_by(table: Table, index: str | None) -> Any:
+def read_by(table: Table, index: str | None) -> Any:
     """The table, read by way of this index: SQLite knows nothing of how many rows a condition leaves."""
     return text(f'"{table.name}" INDEXED BY "{index}"') if index is not None else text(f'"{table.name}"')
 

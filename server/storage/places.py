@@ -1,5 +1,9 @@
 """Where records are: how many in each cell of a grid over a part of the map, each cell with the middle of what is in it.
 
+What has a position of its own is counted as it comes (`cells`), at every scale that shows more than a few streets. What those counts
+do not know (a filter, a search, a department, an area below a county, a closer look, a lent position) is counted in rows, where an index
+leaves at most `MOST_ROWS` of them; where none does, among the newest so many, and the answer says so.
+
 A record stands where its own position is, or where that of the record is which it names (`projections.Standing`): a hazard
 stands at its institution. Which of those others are in sight is a list of its own (`by`): what a reader does not see lends
 nobody its position.
@@ -9,36 +13,34 @@ A map of one's own lies in the data folder: `map/tiles.mbtiles` (pictures) and `
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pysqlite3.dbapi2 as sqlite
-from sqlalchemy import Connection, and_, cast, column, func, literal, select, text, true, union_all
+from sqlalchemy import Connection, and_, column, func, literal, literal_column, select, text, true
 from sqlalchemy.sql.expression import ColumnElement, UnaryExpression
 from sqlalchemy.sql.operators import custom_op
-from sqlalchemy.types import Integer
+from sqlalchemy.types import Integer, Text
 
+from server.storage import cells
+from server.storage.cells import DEEPEST, EAST, LEVELS, NORTH, Box, Frame, Sum, on_earth
 from server.storage.lists import FEW, Lists, Wanted
 from server.storage.projections import Projections, Standing, index_of, stands_by
 from server.storage.tables import aliases
 
-MOST = 2_000
-"""Cells that one look at the map answers with."""
+MOST = 4_096
+"""Cells that one look at the map answers with; a box of more is answered at a coarser scale."""
+MOST_ROWS, MOST_LENT = 50_000, 10_000
+"""Rows that are counted for one look at the map; and of those whose position is another record's, which costs more."""
+NEAR = 2_000
+"""Records in a box from which those that stand there are found; where there are more, they are found from those."""
 TOLD, STACKED = 12, 100
 """Records up to which a cell names them; and where all of them stand at one place, which no closer look parts."""
 
 
-class Box(NamedTuple):
-    """A part of the map, in 1e-7 degree."""
-
-    south: int
-    west: int
-    north: int
-    east: int
-
-
-EVERYWHERE = Box(-900_000_000, -1_800_000_000, 900_000_000, 1_800_000_000)
+EVERYWHERE = Box(-NORTH, -EAST, NORTH, EAST)
 
 
 class Cluster(NamedTuple):
@@ -59,43 +61,83 @@ class Spot(NamedTuple):
     by: str = ""
 
 
+class Clusters(NamedTuple):
+    """What a part of the map shows; `newest`: only so many newest records were looked at, None: all."""
+
+    found: list[Cluster]
+    newest: int | None
+
+
 def clusters(
-    conn: Connection, projections: Projections, wanted: Wanted, by: Wanted | None, box: Box, cell: int
-) -> list[Cluster]:
-    """The records of a list in a box, by cells of a grid of `cell` (1e-7 degree of longitude; of latitude less, so that cells
-    look square on a map). `by`: the records whose positions may be lent. Raises KeyError for a kind that has no place."""
-    many = union_all(*_parts(conn, projections, wanted, by, box, named=False)).subquery()
-    few = (conn.scalar(select(func.count()).select_from(select(many).limit(FEW + 1).subquery())) or 0) <= FEW
-    # A name costs a look at the row; without one the index alone answers.
-    found = union_all(*_parts(conn, projections, wanted, by, box, named=few)).subquery()
-    lat, lon = found.c.lat, found.c.lon
-    row, col = cast(lat / max(1, cell * 7 // 8), Integer), cast(lon / max(1, cell), Integer)
-    grouped = (
-        select(
-            func.count(), func.avg(lat), func.avg(lon), func.group_concat(found.c.record) if few else literal(""),
-            func.min(lat), func.min(lon), func.max(lat), func.max(lon),
-        )
-        .group_by(row, col)
-        .order_by(func.count().desc())
-        .limit(MOST)
-    )  # fmt: skip
-    return [
-        Cluster(many, round(mid_lat), round(mid_lon), _told(many, names, Box(*corners)), Box(*corners))
-        for many, mid_lat, mid_lon, names, *corners in conn.execute(grouped)
-    ]
+    conn: Connection, projections: Projections, wanted: Wanted, by: Wanted | None, box: Box, zoom: int
+) -> Clusters:
+    """The records of a list in the cells that a box touches, at a zoom of a web map, or a coarser one where the box is large.
 
-
-def _told(many: int, names: str, box: Box) -> list[str]:
-    most = STACKED if (box.south, box.west) == (box.north, box.east) else TOLD
-    return sorted(names.split(",")) if names and many <= most else []
+    `by`: the records whose positions may be lent. Raises KeyError for a kind that has no place."""
+    look = _Look(conn, projections, wanted, by)
+    frame = cells.frame_of(box, min(zoom, DEEPEST))
+    coarse = cells.frame_of(box, min(zoom, LEVELS[0]), MOST)
+    kept = look.kept_in(coarse) if look.kept else {}
+    crowded = sum(one.many for one in kept.values()) > FEW
+    own = None if crowded and zoom <= LEVELS[0] else look.own(frame)
+    if own is None or (look.kept and own.newest is not None):  # a box of streets that holds a city: as far as the counts go
+        frame, heaps = coarse, {cell: _Heap(one, []) for cell, one in kept.items()}
+        parts = look.lent(frame)
+    else:
+        heaps, parts = {}, [own, *look.lent(frame)]
+    if sum(_add(heaps, look.counted(part, frame)) for part in parts) > MOST and len(heaps) > MOST:
+        frame, heaps = cells.frame_of(box, zoom, MOST), {}
+        for part in parts:
+            _add(heaps, look.counted(part, frame))
+    newest = min((part.newest for part in parts if part.newest is not None), default=None)
+    return Clusters(sorted((one.cluster() for one in heaps.values()), key=lambda one: (-one.many, one.lat, one.lon)), newest)
 
 
 def bounds(conn: Connection, projections: Projections, wanted: Wanted, by: Wanted | None) -> Box | None:
-    """The box around all records of a list that stand somewhere; None where none does."""
-    found = union_all(*_parts(conn, projections, wanted, by, None, named=False)).subquery()
-    lat, lon = found.c.lat, found.c.lon
-    corners = conn.execute(select(func.min(lat), func.min(lon), func.max(lat), func.max(lon))).one()
-    return Box(*corners) if corners[0] is not None else None
+    """A box around the records of a list that stand somewhere, as far as they are looked at; None where none does."""
+    look = _Look(conn, projections, wanted, by)
+    own = [] if look.kept else [look.own(None)]
+    boxes = [look.around(part) for part in (*own, *look.lent(None))]
+    if look.kept:
+        boxes.append(projections.cells.corners(conn, wanted.kind, wanted.areas))
+    there = [one for one in boxes if one is not None]
+    if not there:
+        return None
+    return Box(min(one.south for one in there), min(one.west for one in there), max(one.north for one in there), max(one.east for one in there))
+
+
+class _Heap(NamedTuple):
+    """What was found in a cell, and the records as far as they are known."""
+
+    sum: Sum
+    names: list[str]
+
+    def cluster(self) -> Cluster:
+        many, lats, lons, *corners = self.sum
+        box = Box(*corners)
+        most = STACKED if (box.south, box.west) == (box.north, box.east) else TOLD
+        told = sorted(self.names) if len(self.names) == many <= most else []
+        return Cluster(many, _middle(lats, many), _middle(lons, many), told, box)
+
+
+class _Part(NamedTuple):
+    """Selects of (record, lat, lon) that together are a part of a list; `newest`: among so many newest records only."""
+
+    reads: list[Any]
+    newest: int | None
+
+
+def _add(heaps: dict[tuple[int, int], _Heap], more: dict[tuple[int, int], _Heap]) -> int:
+    """Put what is in cells together; returns in how many cells something was."""
+    for cell, new in more.items():
+        old = heaps.get(cell)
+        heaps[cell] = new if old is None else _Heap(cells.together(old.sum, new.sum), [*old.names, *new.names])
+    return len(more)
+
+
+def _middle(total: int, many: int) -> int:
+    """The mean, rounded to the nearest; of negative ones as well."""
+    return (2 * total + many) // (2 * many)
 
 
 def spots(
@@ -127,71 +169,113 @@ def spots(
 # --- Which rows are read ------------------------------------------------------------------------------------------
 
 
-def _parts(
-    conn: Connection, projections: Projections, wanted: Wanted, by: Wanted | None, box: Box | None, *, named: bool
-) -> Iterator[Any]:
-    """Selects of (record, lat, lon) that together are the list in a box; without names `record` is empty.
+class _Look:
+    """One look at a list on the map."""
 
-    Raises KeyError where the kind has no place on a map."""
-    standing = projections.standing(wanted.kind)
-    if standing is None:
-        raise KeyError(wanted.kind)
-    nothing = select(literal("").label("record"), literal(0).label("lat"), literal(0).label("lon")).where(~true())
-    conditions = Lists(projections).conditions(projections.table(wanted.kind), wanted)
-    if conditions is None:
-        yield nothing
-        return
-    if standing.own:
-        yield _own(projections, wanted, standing.own, conditions, box, named=named)
-    if standing.through and by is not None and Lists(projections).conditions(projections.table(by.kind), by) is not None:
-        yield from _lent(conn, projections, wanted, standing, by, conditions, box, named=named)
-    elif not standing.own:
-        yield nothing
+    def __init__(self, conn: Connection, projections: Projections, wanted: Wanted, by: Wanted | None) -> None:
+        standing = projections.standing(wanted.kind)
+        if standing is None:
+            raise KeyError(wanted.kind)
+        self._conn, self._projections, self._wanted, self._by, self._standing = conn, projections, wanted, by, standing
+        self._lists, self._table = Lists(projections), projections.table(wanted.kind)
+        self._conditions = self._lists.conditions(self._table, wanted)
+        plain = not wanted.tests and wanted.among is None and wanted.departments is None and not wanted.with_deleted
+        self.kept = plain and self._conditions is not None and standing.own is not None and cells.known(wanted.areas)
+        """Whether the counts that are kept answer for what has a position of its own."""
 
+    def kept_in(self, frame: Frame) -> dict[tuple[int, int], Sum]:
+        return self._projections.cells.within(self._conn, self._wanted.kind, self._wanted.areas, frame)
 
-def _own(
-    projections: Projections, wanted: Wanted, axes: tuple[str, str], conditions: list[Any], box: Box | None, *, named: bool
-) -> Any:
-    lat, lon = column(axes[0], Integer), column(axes[1], Integer)
-    name: Any = column("record") if named else literal("")
-    plain = not wanted.tests and wanted.among is None and wanted.departments is None
-    source = _table(projections, wanted.kind, index_of(wanted.kind, axes[0]) if plain and box is not None else None)
-    return select(name.label("record"), lat.label("lat"), lon.label("lon")).select_from(source).where(_in(lat, lon, box), *conditions)
+    def own(self, frame: Frame | None) -> _Part:
+        """What stands by a position of its own, in a frame or everywhere."""
+        if self._standing.own is None or self._conditions is None:
+            return _Part([], None)
+        lat, lon = column(self._standing.own[0], Integer), column(self._standing.own[1], Integer)
+        here = [_in(lat, lon, frame.box if frame else None), on_earth(lat, lon), *self._conditions]
+        index, newest, more = self._rows(MOST_ROWS, index_of(self._wanted.kind, self._standing.own[0]) if frame else None, here)
+        read = select(column("record", Text).label("record"), lat.label("lat"), lon.label("lon"))
+        return _Part([read.select_from(_table(self._projections, self._wanted.kind, index)).where(*here, *more)], newest)
 
-
-def _lent(
-    conn: Connection, projections: Projections, wanted: Wanted, standing: Standing, by: Wanted, conditions: list[Any],
-    box: Box | None, *, named: bool,
-) -> Iterator[Any]:
-    """What stands in the position of another record: under the id that this has now, and under one that it had before."""
-    other = _lenders(projections, standing, by, box)
-    near = box is not None and (conn.scalar(select(func.count()).select_from(select(other).limit(FEW + 1).subquery())) or 0) <= FEW
-    through: Any = column(standing.through)
-    alone = column(standing.own[0]).is_(None) if standing.own else true()
-    every = standing.own is not None or not (wanted.tests or wanted.among is not None)  # the index holds little else, or nothing is left out
-    source = _table(projections, wanted.kind, stands_by(wanted.kind) if near or every else None)
-    own = (
-        select(column("record").label("name"), through.label("through"))
-        .select_from(source)
-        .where(through.is_not(None), alone, *conditions)
-        .subquery()
-    )  # fmt: skip
-    said: Any = own.c.name if named else literal("")
-    read = select(said.label("record"), other.c.lat, other.c.lon)
-    # Which of the two is read first decides the cost, and SQLite does not know which is the smaller.
-    if near:  # `+` takes an index away
-        yield read.where(own.c.through == _plus(other.c.name))
-        yield read.where(own.c.through == _plus(aliases.c.member), aliases.c.root == _plus(other.c.name))
-    else:
+    def lent(self, frame: Frame | None) -> list[_Part]:
+        """What stands in the position of another record: under the id that this has now, and under one that it had before."""
+        by, standing = self._by, self._standing
+        if not standing.through or by is None or self._conditions is None:
+            return []
+        if self._lists.conditions(self._projections.table(by.kind), by) is None:
+            return []
+        other = _lenders(self._projections, standing, by, frame.box if frame else None)
+        near = frame is not None and self._number(select(other), NEAR) <= NEAR
+        through: Any = column(standing.through)
+        alone = [through.is_not(None), column(standing.own[0]).is_(None) if standing.own else true()]
+        index, newest, more = stands_by(self._wanted.kind), None, list[Any]()
+        if not near:
+            unasked = self._lists.conditions(self._table, replace(self._wanted, tests=(), among=None, departments=None)) or []
+            index, newest, more = self._rows(MOST_LENT, index, [*alone, *unasked])
+        own = (
+            select(column("record").label("name"), through.label("through"))
+            .select_from(_table(self._projections, self._wanted.kind, index))
+            .where(*alone, *self._conditions, *more)
+            .subquery()
+        )  # fmt: skip
+        read = select(own.c.name.label("record"), other.c.lat, other.c.lon)
+        # Which of the two is read first decides the cost, and SQLite does not know which is the smaller.
+        if near:  # `+` takes an index away
+            present = read.where(own.c.through == _plus(other.c.name))
+            former = read.where(own.c.through == _plus(aliases.c.member), aliases.c.root == _plus(other.c.name))
+            return [_Part([present, former], None)]
         known = own.outerjoin(aliases, aliases.c.member == own.c.through)
-        yield read.select_from(known).where(other.c.name == func.coalesce(aliases.c.root, own.c.through))
+        return [_Part([read.select_from(known).where(other.c.name == func.coalesce(aliases.c.root, own.c.through))], newest)]
+
+    def counted(self, part: _Part, frame: Frame) -> dict[tuple[int, int], _Heap]:
+        """What of a part is in the cells of a frame; with the records, where they are few."""
+        high, wide = cells.size_of(frame.zoom)
+        found: dict[tuple[int, int], _Heap] = {}
+        for read in part.reads:
+            few = self._number(read, FEW) <= FEW
+            # A name costs a look at the row; without one the index alone answers.
+            rows = read.subquery() if few else read.with_only_columns(*[one for one in read.selected_columns if one.key != "record"]).subquery()
+            lat, lon = rows.c.lat, rows.c.lon
+            row, col = ((lat + NORTH) // high).label("r"), ((lon + EAST) // wide).label("q")
+            sums = (func.count(), func.sum(lat), func.sum(lon), func.min(lat), func.min(lon), func.max(lat), func.max(lon))
+            names: Any = func.group_concat(rows.c.record) if few else literal("")
+            grouped = select(row, col, names, *sums).group_by("r", "q")
+            _add(found, {(one[0], one[1]): _Heap(Sum(*one[3:]), one[2].split(",") if one[2] else []) for one in self._conn.execute(grouped)})
+        return found
+
+    def around(self, part: _Part) -> Box | None:
+        """The box around all of a part."""
+        boxes = []
+        for read in part.reads:
+            rows = read.subquery()
+            lat, lon = rows.c.lat, rows.c.lon
+            corners = self._conn.execute(select(func.min(lat), func.min(lon), func.max(lat), func.max(lon))).one()
+            boxes += [Box(*corners)] if corners[0] is not None else []
+        return boxes[0] if boxes else None
+
+    def _rows(self, most: int, index: str | None, here: Sequence[Any]) -> tuple[str | None, int | None, list[Any]]:
+        """By which index at most so many rows are read; where none leaves so few, the newest, which the last says."""
+        few, by = self._lists.narrow(self._conn, self._wanted, most)
+        if few:
+            return by, None, []
+        if index is not None:
+            read: Any = select(literal_column("1")).select_from(_table(self._projections, self._wanted.kind, index)).where(*here)
+            if self._number(read, most) <= most:
+                return index, None, []
+        primary, record = f"sqlite_autoindex_{self._table.name}_1", column("record", Text)
+        newest = select(record).select_from(_table(self._projections, self._wanted.kind, primary)).order_by(record.desc())
+        since = self._conn.scalar(newest.offset(most).limit(1))
+        return (primary, most, [record > since]) if since is not None else (None, None, [])
+
+    def _number(self, read: Any, most: int) -> int:
+        """How many rows a select has, counted to one more than `most`."""
+        return int(self._conn.scalar(select(func.count()).select_from(read.limit(most + 1).subquery())) or 0)
 
 
 def _lenders(projections: Projections, standing: Standing, by: Wanted, box: Box | None) -> Any:
     """The records in sight that have a position in a box: (name, lat, lon)."""
     lat, lon = column(standing.axes[0], Integer), column(standing.axes[1], Integer)
     conditions = Lists(projections).conditions(projections.table(by.kind), by) or [~true()]
-    source = _table(projections, by.kind, None)
+    source = _table(projections, by.kind, index_of(by.kind, standing.axes[0]) if box is not None and box != EVERYWHERE else None)
     return (
         select(column("record").label("name"), lat.label("lat"), lon.label("lon"))
         .select_from(source)

@@ -1,6 +1,7 @@
 """One table per kind with typed columns, made from the schemas: what lists, filters and exports read.
 
-Nothing is kept here that is not in the log; `rebuild` makes the tables again from the states. A column whose path is in
+Nothing is kept here that is not in the log; `rebuild` makes the tables again from the states, and with them how many records are
+in each cell of the map (`cells`), which are counted where rows are written. A column whose path is in
 conflict is NULL and named in `conflicted`, so that no list ever shows a value that nobody decided.
 
 Beside the fields a row has columns of its own (`OWN`): where the record belongs (`scope`, the division code that decides
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -23,8 +24,10 @@ from sqlalchemy import BigInteger, Boolean, Column, Connection, Index, MetaData,
 from schemas.base import DEPARTMENTS, RecordSchema
 from schemas.fields import Ref
 from schemas.registry import Registry
-from server.storage import facts, states
+from server.storage import cells, facts, states
+from server.storage.cells import Cells, Spot
 from server.storage.database import Bulk
+from server.storage.journal import _slices
 from sync.core import clock
 from sync.core.fold import State, contested, deleted, values_of
 
@@ -34,6 +37,8 @@ OWN = ("record", "rev", "deleted", "conflicted", "scope", "newest")
 """Columns that every projection has and no schema; a field is not named so."""
 SHAPES = "projections"
 """The fact that tells for which tables the rows were made: kind → digest, as JSON."""
+CELLS = "cells"
+"""The same of the counts: kind → its position and the form of the counts."""
 
 
 class Standing(NamedTuple):
@@ -56,10 +61,16 @@ class Projections:
         self.metadata = MetaData()
         self._registry = registry
         self._tables = {schema.kind: self._table(schema) for schema in registry}
+        self.cells = Cells(self.metadata)
         self._points = {schema.kind: list(schema.points()) for schema in registry}
         self._writes = {
             kind: Bulk(table, [c.name for c in table.columns], conflict=("record",))
             for kind, table in self._tables.items()
+        }
+        self._counted = {kind: f"{cells.FORM} {names[0]}" for kind, names in self._points.items() if names}
+        self._places = {
+            kind: tuple(list(self._tables[kind].c.keys()).index(name) for name in ("deleted", "scope", *axes_of(self._points[kind][0])))
+            for kind in self._counted
         }
         self._columns = {
             schema.kind: [(name, _HOLDS[field.column or "text"]) for name, field in schema.projected()]
@@ -80,19 +91,17 @@ class Projections:
 
     def renew(self, conn: Connection) -> None:
         """Make again the tables, with their rows, that are not those of this program's kinds."""
-        made = self._made(conn)
-        self._make(conn, [kind for kind, shape in self.shapes.items() if made.get(kind) != shape])
+        self._make(conn, self._old(conn, SHAPES))
+        self._count(conn, self._old(conn, CELLS))
 
     def current(self, conn: Connection) -> bool:
         """Whether the tables are those of this program's kinds."""
-        made = self._made(conn)
-        return all(made.get(kind) == shape for kind, shape in self.shapes.items())
+        return not self._old(conn, SHAPES) and not self._old(conn, CELLS)
 
-    @staticmethod
-    def _made(conn: Connection) -> dict[str, str]:
-        """kind → digest of the table that its rows were made for."""
-        said = facts.get(conn, SHAPES)
-        return orjson.loads(said) if said.startswith("{") else {}
+    def _old(self, conn: Connection, fact: str) -> list[str]:
+        """The kinds whose rows, or counts, were made for another table."""
+        made = _said(conn, fact)
+        return [kind for kind, shape in (self.shapes if fact == SHAPES else self._counted).items() if made.get(kind) != shape]
 
     def write(self, conn: Connection, merged: Iterable[State]) -> None:
         """Replace the rows of these records."""
@@ -101,6 +110,9 @@ class Projections:
             if state.kind in self._tables:
                 by_kind.setdefault(state.kind, []).append(self._row(state))
         for kind, rows in by_kind.items():
+            if kind in self._counted:
+                come = [spot for row in rows if (spot := self._spot(kind, row)) is not None]
+                self.cells.move(conn, kind, self._spots(conn, kind, [row[0] for row in rows]), come)
             self._writes[kind](conn, rows)
 
     def forget(self, conn: Connection, records: Iterable[tuple[str, str]]) -> None:
@@ -108,11 +120,38 @@ class Projections:
         for kind, record in records:
             if kind in self._tables:
                 table = self._tables[kind]
+                if kind in self._counted:
+                    self.cells.move(conn, kind, self._spots(conn, kind, [record]), [])
                 conn.execute(table.delete().where(table.c.record == record))
 
     def rebuild(self, conn: Connection) -> int:
-        """Make every projection again from the states; returns the number of records."""
-        return self._make(conn, list(self._tables))
+        """Make every projection again from the states, and the counts; returns the number of records."""
+        count = self._make(conn, list(self._tables))
+        self._count(conn, list(self._counted))
+        return count
+
+    def _count(self, conn: Connection, kinds: Sequence[str]) -> None:
+        """Count the records of these kinds in their cells again."""
+        if kinds:
+            if len(kinds) == len(self._counted):
+                self.cells.table.drop(conn, checkfirst=True)  # it may be of another form
+            self.cells.table.create(conn, checkfirst=True)
+            for kind in kinds:
+                self.cells.remake(conn, kind, self._tables[kind], *axes_of(self._points[kind][0]))
+            made = _said(conn, CELLS) | {kind: self._counted[kind] for kind in kinds}
+            facts.put(conn, CELLS, orjson.dumps(made, option=orjson.OPT_SORT_KEYS).decode())
+
+    def _spots(self, conn: Connection, kind: str, records: Collection[str]) -> list[Spot]:
+        """Where these records count now."""
+        c = self._tables[kind].c
+        lat, lon = (c[name] for name in axes_of(self._points[kind][0]))
+        wanted = select(c.scope, lat, lon).where(c.deleted.is_(False), lat.is_not(None), lon.is_not(None))
+        return [Spot(*row) for some in _slices(records) for row in conn.execute(wanted.where(c.record.in_(some)))]
+
+    def _spot(self, kind: str, row: tuple[Any, ...]) -> Spot | None:
+        """Where the record of a row counts; None where it has no position or was deleted."""
+        deleted_at, scope, lat, lon = self._places[kind]
+        return None if row[deleted_at] or row[lat] is None else Spot(row[scope], row[lat], row[lon])
 
     def _make(self, conn: Connection, kinds: Sequence[str]) -> int:
         tables = [self._tables[kind] for kind in kinds]
@@ -125,11 +164,13 @@ class Projections:
                 batch.append(State.read(stored.bytes))
                 count += 1
                 if len(batch) == 1000:
-                    self.write(conn, batch)
+                    self._writes[kind](conn, [self._row(state) for state in batch])
                     batch = []
-            self.write(conn, batch)
+            self._writes[kind](conn, [self._row(state) for state in batch])
         if kinds:
-            shapes = self._made(conn) | {kind: self.shapes[kind] for kind in kinds}
+            counted = {kind: shape for kind, shape in _said(conn, CELLS).items() if kind not in kinds}
+            facts.put(conn, CELLS, orjson.dumps(counted, option=orjson.OPT_SORT_KEYS).decode())
+            shapes = _said(conn, SHAPES) | {kind: self.shapes[kind] for kind in kinds}
             facts.put(conn, SHAPES, orjson.dumps(shapes, option=orjson.OPT_SORT_KEYS).decode())
         return count
 
@@ -232,6 +273,12 @@ class Projections:
         axes = (one for name in self._points[state.kind] for one in _axes(shown.get(name)))
         own = (state.record, state.rev, deleted(state), orjson.dumps(unclear).decode(), self._scope(state), _newest(state))
         return (*own, *values, *departments, *axes)
+
+
+def _said(conn: Connection, fact: str) -> dict[str, str]:
+    """kind → what its rows were made for."""
+    said = facts.get(conn, fact)
+    return orjson.loads(said) if said.startswith("{") else {}
 
 
 def axes_of(name: str) -> tuple[str, str]:

@@ -77,10 +77,11 @@ class Map_ {
     const where = `&zoom=${Math.round(this.zoom)}&box=${[s - dy, w - dx, n + dy, e + dx].map((one) => one.toFixed(6)).join(",")}`;
     try {
       await Promise.all(this.layers.map(async (layer) => {
-        if (!layer.input.checked) { layer.clusters = []; return; }
+        if (!layer.input.checked) { layer.clusters = []; layer.newest = 0; return; }
         const answer = await fetch(layer.input.dataset.layer + where, { signal, headers: { Accept: "application/json" } });
         if (answer.redirected || answer.status === 401) { location.reload(); return; }
-        layer.clusters = (await answer.json()).clusters;
+        const said = await answer.json();
+        layer.clusters = said.clusters; layer.newest = said.newest;
         this.draw();  // what is there already does not wait for the others
       }));
     } catch (problem) { if (problem.name === "AbortError") return; throw problem; }
@@ -96,11 +97,13 @@ class Map_ {
     for (const layer of [...this.layers].reverse()) {  // findings before the institutions under them
       const found = layer.clusters.filter(inside), many = found.reduce((all, [one]) => all + one, 0);
       sum += many;
-      layer.count.textContent = layer.input.checked ? many.toLocaleString("en") : "";
+      layer.count.textContent = layer.input.checked ? many.toLocaleString("en") + (layer.newest ? "+" : "") : "";
       for (const [, , , records] of found) for (const [record, title] of records) named.push({ record, title, layer });
     }
     const said = document.querySelector("[data-map-said]");
     if (said) said.textContent = said.dataset.words.replace("{n}", sum.toLocaleString("en"));
+    const part = document.querySelector("[data-map-part]"), newest = Math.max(0, ...this.layers.map((layer) => layer.newest || 0));
+    if (part) { part.hidden = !newest; part.textContent = part.dataset.words.replace("{n}", newest.toLocaleString("en")); }
     if (!this.list) return;
     const here = this.here && this.here.records.map(([record, title]) => ({ record, title, layer: this.here.layer }));
     const heading = document.querySelector("[data-map-heading]");
