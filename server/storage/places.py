@@ -207,7 +207,8 @@ class _Look:
         near = frame is not None and self._number(select(other), NEAR) <= NEAR
         through: Any = column(standing.through)
         alone = [through.is_not(None), column(standing.own[0]).is_(None) if standing.own else true()]
-        index, newest, more = stands_by(self._wanted.kind), None, list[Any]()
+        index: str | None = stands_by(self._wanted.kind)
+        newest, more = None, list[Any]()
         if not near:
             unasked = self._lists.conditions(self._table, replace(self._wanted, tests=(), among=None, departments=None)) or []
             index, newest, more = self._rows(MOST_LENT, index, [*alone, *unasked])
