@@ -7,120 +7,36 @@ independently, terms, and the place for signature and seal. The font is embedded
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
-from functools import cache
 from typing import Any
-from xml.sax.saxutils import escape
 
-from reportlab import rl_config
-from reportlab.graphics.barcode.qr import QrCodeWidget
-from reportlab.graphics.shapes import Drawing
-from reportlab.lib import colors
-from reportlab.lib.enums import TA_CENTER
-from reportlab.lib.pagesizes import A4
-from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
-from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.ttfonts import TTFont
-from reportlab.pdfgen.canvas import Canvas
-from reportlab.platypus import (
-    Flowable,
-    KeepTogether,
-    LongTable,
-    PageBreak,
-    Paragraph,
-    SimpleDocTemplate,
-    Spacer,
-    Table,
-    TableStyle,
-)
+from reportlab.platypus import Flowable, KeepTogether, PageBreak, Spacer, Table
 
-from custody import fonts
+from custody import paper
+from custody.paper import WIDTH, facts, hexadecimal, marked, p, qr, safe, table
 from custody.report import Access, Amendment, Derivation, Finding, Item, Report, Step
 
-FONT = "PatrolbookChinese"
-HEX = "Courier"
 CHINA = timezone(timedelta(hours=8))
-MARGIN = 18 * mm
-WIDTH = A4[0] - 2 * MARGIN
-FRAME = 6  # points that a page frame adds inside each margin
 NONE = "无"
 
-_INK = colors.HexColor("#1b1f24")
-_QUIET = colors.HexColor("#59636e")
-_RULE = colors.HexColor("#c9d1d9")
-_HEAD = colors.HexColor("#eef2f6")
 _OUTCOMES = {"pass": ("通过", "#1a7f37"), "fail": ("不通过", "#b42318"), "not-checked": ("未检查", "#8a5a00")}
 
 
 def render(report: Report) -> bytes:
     """The report as PDF bytes; equal facts give equal bytes."""
-    _register()
-    out = io.BytesIO()
-    document = SimpleDocTemplate(
-        out,
-        pagesize=A4,
-        leftMargin=MARGIN - FRAME,
-        rightMargin=MARGIN - FRAME,
-        topMargin=20 * mm,
-        bottomMargin=20 * mm,
-        title=f"电子证据保管链报告 {report.number}",
-        author=report.authority,
-        subject=report.title,
-        lang="zh-CN",
-        invariant=1,  # neither the time of printing nor a random id in the file
-        pageCompression=1,
-    )
-    story: list[Flowable] = []
-    for part in _PARTS:
-        story.extend(part(report))
-    document.build(story, canvasmaker=lambda *args, **kw: _Numbered(report, *args, **kw))
-    return out.getvalue()
-
-
-@cache
-def _register() -> None:
-    rl_config.invariant = 1
-    pdfmetrics.registerFont(TTFont(FONT, str(fonts.PATH)))
-
-
-class _Numbered(Canvas):  # type: ignore[misc]
-    """Pages that know how many there are: drawn only once the last one is complete."""
-
-    def __init__(self, report: Report, *args: Any, **kw: Any) -> None:
-        super().__init__(*args, **kw)
-        self._report = report
-        self._pages: list[dict[str, Any]] = []
-
-    def showPage(self) -> None:
-        self._pages.append(dict(self.__dict__))
-        self._startPage()
-
-    def save(self) -> None:
-        for number, page in enumerate(self._pages, start=1):
-            self.__dict__.update(page)
-            self._frame(number)
-            super().showPage()
-        super().save()
-
-    def _frame(self, number: int) -> None:
-        self.setFont(FONT, 8)
-        self.setFillColor(_QUIET)
-        self.setStrokeColor(_RULE)
-        self.line(MARGIN, 15 * mm, A4[0] - MARGIN, 15 * mm)
-        self.drawString(
-            MARGIN, 11 * mm, fonts.drawable(f"{self._report.authority}　电子证据保管链报告　{self._report.number}")
-        )
-        self.drawRightString(A4[0] - MARGIN, 11 * mm, f"第 {number} 页　共 {len(self._pages)} 页")
+    name = f"电子证据保管链报告 {report.number}"
+    foot = f"{report.authority}　电子证据保管链报告　{report.number}"
+    story = [flowable for part in _PARTS for flowable in part(report)]
+    return paper.build(story, paper.Sheet(name, report.title, report.authority, foot))
 
 
 # --- The ten parts ------------------------------------------------------------------------------------------------
 
 
 def _cover(report: Report) -> list[Flowable]:
-    facts = [
+    about = [
         ("案由", report.title),
         ("案件编号", report.case),
         ("当事人", report.party or "—"),
@@ -132,25 +48,25 @@ def _cover(report: Report) -> list[Flowable]:
         ("证据等级", report.grade or "—"),
     ]
     marks = [
-        ("证据包内容校验值 SHA-256", _hex(report.content)),
-        ("根密钥指纹", _hex(report.root)),
-        ("日志检查点", f"{_safe(report.log_origin)}<br/>大小 {report.log_size}<br/>{_hex(report.log_root)}"),
+        ("证据包内容校验值 SHA-256", hexadecimal(report.content)),
+        ("根密钥指纹", hexadecimal(report.root)),
+        ("日志检查点", f"{safe(report.log_origin)}<br/>大小 {report.log_size}<br/>{hexadecimal(report.log_root)}"),
     ]
     code = f"PBR1|{report.number}|{report.content}"
     return [
         Spacer(1, 24 * mm),
-        _p("电子证据保管链报告", "title"),
-        _p("Custody report for electronic evidence", "subtitle"),
+        p("电子证据保管链报告", "title"),
+        p("Custody report for electronic evidence", "subtitle"),
         Spacer(1, 12 * mm),
-        _facts(facts),
+        facts(about),
         Spacer(1, 8 * mm),
         Table(
-            [[_facts(marks, markup=True, width=WIDTH - 46 * mm), _qr(code, 40 * mm)]],
+            [[facts(marks, markup=True, width=WIDTH - 46 * mm), qr(code, 40 * mm)]],
             colWidths=[WIDTH - 44 * mm, 44 * mm],
             style=[("VALIGN", (0, 0), (-1, -1), "MIDDLE"), ("LEFTPADDING", (0, 0), (-1, -1), 0)],
         ),
         Spacer(1, 8 * mm),
-        _p(
+        p(
             "本报告由系统依据已签名的变更、服务器日志和文件原始字节生成，同样的内容每次生成的文件完全一致。"
             "二维码内为证据包编号和内容校验值。校验值、时间区间和结论均可脱离服务器独立复核，方法见第八部分。",
             "quiet",
@@ -161,7 +77,7 @@ def _cover(report: Report) -> list[Flowable]:
 
 def _conclusion(report: Report) -> list[Flowable]:
     said = {finding.code: finding for finding in report.findings}
-    rows = [[_p(head, "cell"), _p(text, "cell"), _verdict(said, codes)] for head, text, codes in _FACTORS]
+    rows = [[p(head, "cell"), p(text, "cell"), _verdict(said, codes)] for head, text, codes in _FACTORS]
     counts = {outcome: sum(one.outcome == outcome for one in report.findings) for outcome in _OUTCOMES}
     failed = [one for one in report.findings if one.outcome == "fail"]
     if failed:
@@ -170,23 +86,23 @@ def _conclusion(report: Report) -> list[Flowable]:
         words = "已做的检查全部通过；标为“未检查”的项目不得视为通过。"
     else:
         words = "全部检查通过：自采集签名以来，未发现证据被增删、替换、倒填或调换顺序。"
-    grade = [_p(f"证据等级 {report.grade}：" + "；".join(report.grade_reasons), "body")] if report.grade else []
+    grade = [p(f"证据等级 {report.grade}：" + "；".join(report.grade_reasons), "body")] if report.grade else []
     return [
-        _p("二、结论", "h1"),
-        _p("按《最高人民法院关于民事诉讼证据的若干规定》第九十三条所列因素逐项说明。", "body"),
-        _table([["应考虑的因素", "本案情况", "依据的检查"]], rows, [44 * mm, WIDTH - 84 * mm, 40 * mm]),
+        p("二、结论", "h1"),
+        p("按《最高人民法院关于民事诉讼证据的若干规定》第九十三条所列因素逐项说明。", "body"),
+        table([["应考虑的因素", "本案情况", "依据的检查"]], rows, [44 * mm, WIDTH - 84 * mm, 40 * mm]),
         Spacer(1, 4 * mm),
-        _p(
+        p(
             f"检查共 {len(report.findings)} 项：通过 {counts['pass']}，不通过 {counts['fail']}，未检查 {counts['not-checked']}。",
             "body",
         ),
-        _p(words, "strong"),
+        p(words, "strong"),
         *grade,
-        _p("检查逐项结果", "h2"),
+        p("检查逐项结果", "h2"),
         *_or_none(
             [["编号", "检查内容", "结果", "说明"]],
             [
-                [_p(one.code, "cell"), _p(one.title, "cell"), _outcome(one), _p(one.detail, "cell")]
+                [p(one.code, "cell"), p(one.title, "cell"), _outcome(one), p(one.detail, "cell")]
                 for one in report.findings
             ],
             [14 * mm, 46 * mm, 18 * mm, WIDTH - 78 * mm],
@@ -196,7 +112,7 @@ def _conclusion(report: Report) -> list[Flowable]:
 
 
 def _items(report: Report) -> list[Flowable]:
-    return [_p("三、证据清单", "h1"), *(_or_none_flow([_item(one) for one in report.items]))]
+    return [p("三、证据清单", "h1"), *(_or_none_flow([_item(one) for one in report.items]))]
 
 
 def _item(item: Item) -> Flowable:
@@ -206,8 +122,8 @@ def _item(item: Item) -> Flowable:
             "文件格式与大小",
             f"{item.mime}　{item.size:,} 字节" + ("" if item.held else "（本证据包未附原件，仅列校验值）"),
         ),
-        ("SHA-256", _hex(item.sha256)),
-        ("SM3", _hex(item.sm3) if item.sm3 else "未计算"),
+        ("SHA-256", hexadecimal(item.sha256)),
+        ("SM3", hexadecimal(item.sm3) if item.sm3 else "未计算"),
         ("采集时间区间", _bracket(item)),
         ("地点", item.place or "—"),
         ("采集人", "、".join(item.makers) or "—"),
@@ -215,11 +131,11 @@ def _item(item: Item) -> Flowable:
         ("等级", item.grade or "—"),
     ]
     head = Table(
-        [[_p(f"第 {item.number} 件　{item.title}", "strong"), _p(item.evidence, "hex")]],
+        [[p(f"第 {item.number} 件　{item.title}", "strong"), p(item.evidence, "hex")]],
         colWidths=[WIDTH - 70 * mm, 70 * mm],
-        style=[("BACKGROUND", (0, 0), (-1, -1), _HEAD), ("VALIGN", (0, 0), (-1, -1), "MIDDLE")],
+        style=[("BACKGROUND", (0, 0), (-1, -1), paper.SHADE), ("VALIGN", (0, 0), (-1, -1), "MIDDLE")],
     )
-    body = _facts([(name, text if name in _MARKED else _safe(text)) for name, text in rows], markup=True)
+    body = facts([(name, text if name in _MARKED else safe(text)) for name, text in rows], markup=True)
     return KeepTogether([head, body, Spacer(1, 4 * mm)])
 
 
@@ -228,10 +144,10 @@ _MARKED = frozenset({"SHA-256", "SM3", "采集时间区间"})
 
 def _bracket(item: Item) -> str:
     lower = (
-        "不早于：未知" if item.not_before is None else f"不早于 {_time(item.not_before)}（{_safe(item.not_before_by)}）"
+        "不早于：未知" if item.not_before is None else f"不早于 {_time(item.not_before)}（{safe(item.not_before_by)}）"
     )
     upper = (
-        "不晚于：未知" if item.not_after is None else f"不晚于 {_time(item.not_after)}（{_safe(item.not_after_by)}）"
+        "不晚于：未知" if item.not_after is None else f"不晚于 {_time(item.not_after)}（{safe(item.not_after_by)}）"
     )
     unsure = "" if item.unsure_ms is None else f"（误差 ±{item.unsure_ms / 1000:.1f} 秒）"
     own = "设备时钟未记载" if item.claimed is None else f"设备时钟自述 {_time(item.claimed)}{unsure}"
@@ -239,30 +155,30 @@ def _bracket(item: Item) -> str:
 
 
 def _custody(report: Report) -> list[Flowable]:
-    found: list[Flowable] = [_p("四、逐件保管链", "h1")]
+    found: list[Flowable] = [p("四、逐件保管链", "h1")]
     columns = [["时间", "事件", "人员", "设备", "存放处", "校验结果"]]
     widths = [30 * mm, 34 * mm, 30 * mm, 28 * mm, 26 * mm, WIDTH - 148 * mm]
     for item in report.items:
         steps = [one for one in report.steps if one.item == item.number]
-        found.append(_p(f"第 {item.number} 件　{item.title}", "h2"))
+        found.append(p(f"第 {item.number} 件　{item.title}", "h2"))
         found.extend(_or_none(columns, [_step(one) for one in steps], widths))
-    return found if report.items else [*found, _p(NONE, "body")]
+    return found if report.items else [*found, p(NONE, "body")]
 
 
 def _step(step: Step) -> list[Any]:
-    return [_p(one, "cell") for one in (_time(step.at), step.what, step.who, step.device, step.where, step.checked)]
+    return [p(one, "cell") for one in (_time(step.at), step.what, step.who, step.device, step.where, step.checked)]
 
 
 def _changes(report: Report) -> list[Flowable]:
     return [
-        _p("五、修改与衍生说明", "h1"),
-        _p("（一）签字或提交之后的修改：旧值、新值、理由、何人何时。", "h2"),
+        p("五、修改与衍生说明", "h1"),
+        p("（一）签字或提交之后的修改：旧值、新值、理由、何人何时。", "h2"),
         *_or_none(
             [["时间", "字段", "原值", "新值", "理由", "何人"]],
             [_amendment(one) for one in report.amendments],
             [28 * mm, 28 * mm, 34 * mm, 34 * mm, 30 * mm, WIDTH - 154 * mm],
         ),
-        _p("（二）由原件制作的文件：原件字节从未改动，衍生件另有校验值。", "h2"),
+        p("（二）由原件制作的文件：原件字节从未改动，衍生件另有校验值。", "h2"),
         *_or_none(
             [["原件", "时间", "处理与参数", "工具", "衍生件 SHA-256", "何人、理由"]],
             [_derivation(one) for one in report.derivations],
@@ -272,23 +188,23 @@ def _changes(report: Report) -> list[Flowable]:
 
 
 def _amendment(one: Amendment) -> list[Any]:
-    return [_p(text, "cell") for text in (_time(one.at), one.where, one.old, one.new, one.reason, one.who)]
+    return [p(text, "cell") for text in (_time(one.at), one.where, one.old, one.new, one.reason, one.who)]
 
 
 def _derivation(one: Derivation) -> list[Any]:
     return [
-        _p(f"第 {one.item} 件", "cell"),
-        _p(_time(one.at), "cell"),
-        _p(" ".join((one.operation, one.parameters)).strip(), "cell"),
-        _p(one.tool, "cell"),
-        _m(_hex(one.sha256), "cell"),
-        _p("　".join(part for part in (one.who, one.reason) if part), "cell"),
+        p(f"第 {one.item} 件", "cell"),
+        p(_time(one.at), "cell"),
+        p(" ".join((one.operation, one.parameters)).strip(), "cell"),
+        p(one.tool, "cell"),
+        marked(hexadecimal(one.sha256), "cell"),
+        p("　".join(part for part in (one.who, one.reason) if part), "cell"),
     ]
 
 
 def _accesses(report: Report) -> list[Flowable]:
     return [
-        _p("六、查阅记录", "h1"),
+        p("六、查阅记录", "h1"),
         *_or_none(
             [["时间", "何人", "查阅内容", "目的", "日志位置"]],
             [_access(one) for one in report.accesses],
@@ -299,12 +215,12 @@ def _accesses(report: Report) -> list[Flowable]:
 
 def _access(one: Access) -> list[Any]:
     leaf = "—" if one.leaf is None else str(one.leaf)
-    return [_p(text, "cell") for text in (_time(one.at), one.who, one.what, one.purpose, leaf)]
+    return [p(text, "cell") for text in (_time(one.at), one.who, one.what, one.purpose, leaf)]
 
 
 def _gaps(report: Report) -> list[Flowable]:
-    listed = [_p(f"{number}. {text}", "body") for number, text in enumerate(report.gaps, start=1)]
-    return [_p("七、异常与缺口", "h1"), *(listed or [_p(NONE, "body")])]
+    listed = [p(f"{number}. {text}", "body") for number, text in enumerate(report.gaps, start=1)]
+    return [p("七、异常与缺口", "h1"), *(listed or [p(NONE, "body")])]
 
 
 def _verifying(report: Report) -> list[Flowable]:
@@ -316,14 +232,14 @@ def _verifying(report: Report) -> list[Flowable]:
         "也可用 sha256sum、openssl 逐项手工复核，步骤见证据包内说明。",
     )
     return [
-        _p("八、如何独立验证", "h1"),
-        *(_p(f"第{number}步　{text}", "body") for number, text in zip("一二三", steps, strict=True)),
-        _p(f"本报告所依据的根密钥指纹：{report.root}", "body"),
+        p("八、如何独立验证", "h1"),
+        *(p(f"第{number}步　{text}", "body") for number, text in zip("一二三", steps, strict=True)),
+        p(f"本报告所依据的根密钥指纹：{report.root}", "body"),
     ]
 
 
 def _terms(report: Report) -> list[Flowable]:
-    return [_p("九、名词解释", "h1"), _facts(_TERMS)]
+    return [p("九、名词解释", "h1"), facts(_TERMS)]
 
 
 def _signing(report: Report) -> list[Flowable]:
@@ -332,11 +248,11 @@ def _signing(report: Report) -> list[Flowable]:
     return [
         KeepTogether(
             [
-                _p("十、签发", "h1"),
-                _p("本人核对了本报告与证据包的校验值，报告内容与系统记载一致。", "body"),
-                *(element for line in lines for element in (Spacer(1, 5 * mm), _p(line, "body"))),
+                p("十、签发", "h1"),
+                p("本人核对了本报告与证据包的校验值，报告内容与系统记载一致。", "body"),
+                *(element for line in lines for element in (Spacer(1, 5 * mm), p(line, "body"))),
                 Spacer(1, 6 * mm),
-                _p("（以下空白）", "quiet"),
+                p("（以下空白）", "quiet"),
             ]
         )
     ]
@@ -398,7 +314,7 @@ _TERMS = [
 
 
 def _verdict(said: dict[str, Finding], codes: Sequence[str]) -> Flowable:
-    return _m("<br/>".join(_coloured(said.get(code), code) for code in codes), "cell")
+    return marked("<br/>".join(_coloured(said.get(code), code) for code in codes), "cell")
 
 
 def _coloured(finding: Finding | None, code: str) -> str:
@@ -408,98 +324,17 @@ def _coloured(finding: Finding | None, code: str) -> str:
 
 def _outcome(finding: Finding) -> Flowable:
     word, colour = _OUTCOMES[finding.outcome]
-    return _m(f'<font color="{colour}">{word}</font>', "cell")
+    return marked(f'<font color="{colour}">{word}</font>', "cell")
 
 
 def _or_none(head: list[list[str]], rows: list[list[Any]], widths: list[float]) -> list[Flowable]:
-    return [_table(head, rows, widths)] if rows else [_p(NONE, "body")]
+    return [table(head, rows, widths)] if rows else [p(NONE, "body")]
 
 
 def _or_none_flow(found: list[Flowable]) -> list[Flowable]:
-    return found or [_p(NONE, "body")]
-
-
-def _table(head: list[list[str]], rows: list[list[Any]], widths: list[float]) -> Flowable:
-    cells = [[_p(text, "head") for text in line] for line in head] + rows
-    style = TableStyle(
-        [
-            ("BACKGROUND", (0, 0), (-1, len(head) - 1), _HEAD),
-            ("LINEBELOW", (0, 0), (-1, -1), 0.4, _RULE),
-            ("VALIGN", (0, 0), (-1, -1), "TOP"),
-            ("LEFTPADDING", (0, 0), (-1, -1), 3),
-            ("RIGHTPADDING", (0, 0), (-1, -1), 3),
-            ("TOPPADDING", (0, 0), (-1, -1), 2.5),
-            ("BOTTOMPADDING", (0, 0), (-1, -1), 3.5),
-        ]
-    )
-    return LongTable(cells, colWidths=widths, repeatRows=len(head), style=style)
-
-
-def _facts(rows: Iterable[tuple[str, str]], markup: bool = False, width: float = WIDTH) -> Flowable:
-    made = _m if markup else _p
-    cells = [[_p(name, "name"), made(text, "cell")] for name, text in rows]
-    style = TableStyle(
-        [
-            ("VALIGN", (0, 0), (-1, -1), "TOP"),
-            ("LINEBELOW", (0, 0), (-1, -1), 0.4, _RULE),
-            ("LEFTPADDING", (0, 0), (-1, -1), 3),
-            ("TOPPADDING", (0, 0), (-1, -1), 2.5),
-            ("BOTTOMPADDING", (0, 0), (-1, -1), 3.5),
-        ]
-    )
-    return Table(cells, colWidths=[34 * mm, width - 34 * mm], style=style)
-
-
-def _qr(text: str, side: float) -> Flowable:
-    widget = QrCodeWidget(text, barLevel="M")
-    left, bottom, right, top = widget.getBounds()
-    return Drawing(side, side, widget, transform=[side / (right - left), 0, 0, side / (top - bottom), 0, 0])
-
-
-def _hex(digest: str) -> str:
-    """A digest to be compared by eye: groups of eight, two lines where it is long, in a typewriter face."""
-    if not all(sign in "0123456789abcdef" for sign in digest.replace(" ", "")):
-        return _safe(digest)
-    plain = digest.replace(" ", "")
-    size = 4 if " " in digest else 8
-    groups = [plain[at : at + size] for at in range(0, len(plain), size)]
-    lines = [" ".join(groups[at : at + 4]) for at in range(0, len(groups), 4)]
-    return f'<font name="{HEX}" size="8">{"<br/>".join(lines)}</font>'
+    return found or [p(NONE, "body")]
 
 
 def _time(ms: int | None) -> str:
     """Beijing time, which is the legal time of the whole country."""
     return "—" if ms is None else datetime.fromtimestamp(ms / 1000, UTC).astimezone(CHINA).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _p(text: str, style: str) -> Flowable:
-    return _m(_safe(text), style)
-
-
-def _safe(text: str) -> str:
-    """Text inside markup: escaped, and nothing in it may vanish for want of a glyph."""
-    return escape(fonts.drawable(text))
-
-
-def _m(markup: str, style: str) -> Flowable:
-    return Paragraph(markup, _styles()[style])
-
-
-@cache
-def _styles() -> dict[str, ParagraphStyle]:
-    base: dict[str, Any] = {"fontName": FONT, "textColor": _INK, "wordWrap": "CJK"}
-    return {
-        "title": ParagraphStyle("title", fontSize=26, leading=36, alignment=TA_CENTER, **base),
-        "subtitle": ParagraphStyle(
-            "subtitle", fontSize=11, leading=16, alignment=TA_CENTER, **base | {"textColor": _QUIET}
-        ),
-        "h1": ParagraphStyle("h1", fontSize=15, leading=22, spaceBefore=12, spaceAfter=6, keepWithNext=1, **base),
-        "h2": ParagraphStyle("h2", fontSize=11, leading=16, spaceBefore=8, spaceAfter=4, keepWithNext=1, **base),
-        "body": ParagraphStyle("body", fontSize=10, leading=16, spaceAfter=3, **base),
-        "strong": ParagraphStyle("strong", fontSize=11, leading=17, spaceAfter=3, **base),
-        "quiet": ParagraphStyle("quiet", fontSize=9, leading=14, **base | {"textColor": _QUIET}),
-        "cell": ParagraphStyle("cell", fontSize=9, leading=13, **base),
-        "head": ParagraphStyle("head", fontSize=9, leading=13, **base | {"textColor": _QUIET}),
-        "name": ParagraphStyle("name", fontSize=9, leading=13, **base | {"textColor": _QUIET}),
-        "hex": ParagraphStyle("hex", fontName=HEX, fontSize=7, leading=10, textColor=_QUIET),
-    }

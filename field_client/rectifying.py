@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from field_client.capture import capture
 from field_client.moments import moment
-from field_client.showing import title_of
 from field_client.tablet import Tablet
 from schemas.certificates import day_of
 from schemas.forms import FormStep, form_of
@@ -158,17 +157,3 @@ def _missing(tablet: Tablet, state: State, blobs: Collection[str]) -> list[str]:
 def may_verify(tablet: Tablet) -> bool:
     """Whether this tablet's person strikes off at all."""
     return tablet.identity is not None and tablet.identity.person.role in VERIFIERS
-
-
-def order_text(tablet: Tablet, hazard: str) -> str:
-    """What is to be put right, by when, as one text: for a QR code that any telephone reads."""
-    values = tablet.values(hazard)
-    lines = [
-        "隐患整改告知",
-        f"机构：{title_of(tablet, str(values.get('institution') or ''))}",
-        f"问题：{str(values.get('description') or '')[:300]}",
-        f"期限：{values.get('deadline') or '未定'}",
-        *([f"责任人：{values['responsible']}"] if values.get("responsible") else []),
-        f"编号：{hazard[-8:]}",
-    ]
-    return "\n".join(lines)

@@ -43,6 +43,7 @@ from sync.core.errors import (
     LogInconsistent,
     NotEnrolled,
     NotFound,
+    Refused,
     Unavailable,
     UnknownKind,
     UntrustedNote,
@@ -65,6 +66,9 @@ GOALS: Mapping[Until, int] = {
     "originals": uploads.ORIGINAL,
     "everything": uploads.VIDEO,
 }
+
+
+PRACTICE = Label("练习模式不与任何服务器相连", "practice is connected to no server")
 
 
 class Identity(NamedTuple):
@@ -207,13 +211,30 @@ class Tablet:
         log = LogKey(noted["log"][0], b64decode(noted["log"][1]))
         return Identity(noted["url"], noted["device"], Person(*noted["person"]), grants, log)
 
+    @property
+    def practice(self) -> bool:
+        """Whether this is made-up data for practice: whichever program opens it, it never reaches a server."""
+        return self.store.meta("practice") is True
+
+    def practise(self) -> None:
+        """Make this empty tablet one for practice, for good."""
+        with self.store.writing():
+            self.store.note("practice", True)
+
+    def refuse_practice(self) -> None:
+        """Raises Refused where this is practice."""
+        if self.practice:
+            raise Refused(detail=PRACTICE)
+
     def enrol(self, url: str, code: str, name: str, model: str = "") -> Identity:
         """Spend a one-time code: the tablet becomes a device of the server at `url`, and pins its log's key.
 
         What was written before goes up with the next round. Enrolling again, even with another server, loses nothing.
 
         :raises CodeNotValid, BadSignature, Unavailable, InvalidField: the url is none
+        :raises Refused: this is practice
         """
+        self.refuse_practice()
         sign = Ed25519PrivateKey.from_private_bytes(self._seed).sign
         peer = self.platform.connect(Line(url, "", sign, self._server_clock()))
         proof = sign(enrolment_proof_input(code, self.public_key))
@@ -433,7 +454,8 @@ class Tablet:
         trustfile.keep(self.home, told.content, told.signature)
 
     def peer(self) -> Peer:
-        """The server that the tablet is enrolled with. Raises NotEnrolled."""
+        """The server that the tablet is enrolled with. Raises NotEnrolled, and Refused where this is practice."""
+        self.refuse_practice()
         identity = self._enrolled()
         if self._peer is None:
             sign = Ed25519PrivateKey.from_private_bytes(self._seed).sign

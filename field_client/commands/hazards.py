@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from field_client import rectifying
+from field_client import rectification_order, rectifying
 from field_client.commands.inspections import JSON, attach_files
 from field_client.commands.printing import brief, print_record, saved
 from field_client.moments import CHINA
@@ -18,6 +18,7 @@ from field_client.showing import cells
 from schemas.kinds.evidence import REPEAT_REASONS, SOURCES, STAGES
 from schemas.kinds.hazard import GRADES, Hazard, overdue
 from schemas.labels import Label
+from sync.core.errors import Refused
 from sync.core.fold import State, values_of
 
 KIND = Hazard.kind
@@ -133,5 +134,28 @@ def photo(
     attach_files(session, record, files, None, caption, source, stage=stage, reason=reason, reason_note=reason_note)
 
 
-for one in (add, list_, show, photo):
+@command(
+    "print",
+    label=Label("整改告知单（PDF），交给当事人", "The order to rectify (PDF), to be handed over"),
+    example="patrolbook hazard print 3f2a71bc --out 整改告知单.pdf",
+)
+@click.argument("hazard")
+@option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    label=Label("文件名（默认 隐患整改告知单-编号.pdf）", "the file (隐患整改告知单-<id>.pdf if left out)"),
+)
+@in_session
+def print_(session: Session, hazard: str, out: Path | None) -> None:
+    record = session.record(KIND, hazard)
+    file = out or Path(f"{rectification_order.TITLE.zh}-{short(record)}.pdf")
+    content = rectification_order.pdf(session.tablet(), record)
+    try:
+        file.write_bytes(content)
+    except OSError as error:
+        raise Refused(detail=Label(f"不能写入 {file}", f"{file} cannot be written")) from error
+    session.terminal.say(Label(f"已写入 {file}", f"Written: {file}"), fg="green")
+
+
+for one in (add, list_, show, photo, print_):
     hazard.add_command(one)

@@ -18,7 +18,7 @@ from field_client.commands.likeness import ask_why
 from field_client.commands.printing import brief, print_record
 from field_client.grading import grade
 from field_client.officers import OfficerKeys
-from field_client.printout import page
+from field_client.printout import TITLE, pdf
 from field_client.session import Session, command, group, in_session, option, short
 from field_client.showing import cells
 from schemas.fields import Flag, Integer, RecordField, Text
@@ -478,26 +478,26 @@ def _cosigning(session: Session, officer: str, name: str) -> Callable[[str], Map
 @command(
     "print",
     label=Label(
-        "印出留给当事人的一份（HTML，用浏览器打印），带锚定二维码和核对码",
-        "The copy to leave with the party (HTML, for a browser to print), with its anchor as a QR code and to read aloud",
+        "留给当事人的一份（PDF），带锚定二维码和核对码",
+        "The copy to leave with the party (PDF), with its anchor as a QR code and to read aloud",
     ),
-    example="patrolbook inspect print 3f2a71bc --out 检查记录.html",
+    example="patrolbook inspect print 3f2a71bc --out 检查记录.pdf",
 )
 @click.argument("inspection")
 @option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
-    label=Label("文件名（默认 检查记录-编号.html）", "the file (检查记录-<id>.html if left out)"),
+    label=Label("文件名（默认 检查记录-编号.pdf）", "the file (检查记录-<id>.pdf if left out)"),
 )
 @in_session
 def print_(session: Session, inspection: str, out: Path | None) -> None:
     tablet = session.tablet()
     record = session.record(inspecting.KIND, inspection)
-    file = out or Path(f"检查记录-{short(record)}.html")
+    file = out or Path(f"{TITLE.zh}-{short(record)}.pdf")
     with tablet.store.writing():  # no anchor of a document that was not printed
         made = anchor_document(tablet, record)
         try:
-            file.write_text(page(tablet, record, made), "utf-8")
+            file.write_bytes(pdf(tablet, record, made))
         except OSError as error:
             raise Refused(detail=Label(f"不能写入 {file}", f"{file} cannot be written")) from error
     if not any(path.startswith("signatures/") for path in tablet.values(record)):

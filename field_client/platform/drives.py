@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from schemas.labels import Label
+from sync.core.errors import Refused
+
 _UNIX = ("/media", "/run/media", "/mnt", "/Volumes")
 _TERMUX = ("storage/external-1", "storage/external-2", "storage/downloads")
 
@@ -18,6 +21,14 @@ def drives() -> list[Path]:
         found += [place for user in _folders(base) for place in [user, *_folders(user)] if os.path.ismount(place)]
     found += [Path.home() / name for name in _TERMUX]
     return [place for place in dict.fromkeys(found) if place.is_dir() and os.access(place, os.W_OK)]
+
+
+def folder_of(text: str) -> Path:
+    """A folder that somebody chose or typed, in full. Raises Refused where there is none."""
+    folder = Path(text)
+    if not text or not folder.is_absolute() or not folder.is_dir():
+        raise Refused(detail=Label(f"没有这个文件夹：{text}", f"there is no such folder: {text}"))
+    return folder
 
 
 def _folders(base: Path) -> list[Path]:

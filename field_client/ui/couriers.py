@@ -9,7 +9,7 @@ from flask import Response, request
 
 from field_client import couriers
 from field_client.moments import CHINA
-from field_client.platform.drives import drives
+from field_client.platform.drives import drives, folder_of
 from field_client.ui import here
 from field_client.ui.here import Screen
 from schemas.labels import Label
@@ -33,7 +33,7 @@ def export() -> Response | str:
     if seat.practice:
         raise Refused(detail=Label("练习数据不导出", "practice is not carried away"))
     try:
-        folder = _folder(here.posted("folder"))
+        folder = folder_of(here.posted("folder"))
         first, again = request.form.get("passphrase", ""), request.form.get("again", "")
         if first != again:
             raise InvalidField(field="passphrase", detail=Label("两次输入不一样", "the two are not the same"))
@@ -78,9 +78,3 @@ def _page(problem: Problem | None = None) -> str:
     files = sorted({file for place in listed if place.is_dir() for file in place.glob(f"*{couriers.SUFFIX}")})
     return here.page("couriers/couriers.html", places=places, files=files, problem=problem, folder=folder or (str(places[0]) if places else ""))
 
-
-def _folder(text: str) -> Path:
-    folder = Path(text)
-    if not text or not folder.is_absolute() or not folder.is_dir():
-        raise Refused(detail=Label(f"没有这个文件夹：{text}", f"there is no such folder: {text}"))
-    return folder

@@ -7,12 +7,12 @@ from typing import Any
 
 from flask import Response, request
 
-from field_client import agenda, inspecting, rectifying
+from field_client import agenda, inspecting, rectification_order, rectifying
 from field_client.moments import moment
 from field_client.search import Search
 from field_client.showing import title_of
 from field_client.tablet import Tablet
-from field_client.ui import here, scanning, typed
+from field_client.ui import here, papers, scanning, typed
 from field_client.ui.here import Nav, Screen
 from field_client.ui.institutions import searching
 from field_client.ui.told import Told, told
@@ -218,33 +218,28 @@ def step(record: str) -> Response | tuple[str, int]:
 
 @screen.get("/hazards/<record>/order")
 def order(record: str) -> str:
-    """What is to be put right and by when: to be printed, saved as PDF by the browser, or read off the screen by a telephone."""
-    tablet = here.tablet()
-    values = told(tablet.values(record))
-    text = rectifying.order_text(tablet, record)
-    photos = _photos(tablet, values)
-    identity = tablet.identity
+    """What is to be put right and by when: to be printed, taken as PDF, or read off the screen by a telephone."""
+    made = rectification_order.of(here.tablet(), record)
     return here.page(
         "hazards/order.html",
         record=record,
-        values=values,
-        where=told(tablet.values(str(values["institution"])) if tablet.store.knows(str(values["institution"] or "")) else None),
-        grade=value_of(Hazard, "grade", values["grade"]),
-        qr=scanning.drawn(text),
-        photos=[one for one, _ in (photos["before"] or photos[""])[:4]],
-        basis=_basis(tablet, values),
-        by=identity.person.name if identity is not None else "",
-        now=moment(tablet),
+        order=made,
+        qr=scanning.drawn(made.text),
+        sticks=papers.sticks(),
+        beside=rectification_order.BESIDE,
+        sign=rectification_order.SIGN,
+        sealed=rectification_order.SEALED,
     )
 
 
-def _basis(tablet: Tablet, values: Told) -> list[str]:
-    """The places in the law of the item that it was found at."""
-    inspection, item = str(values["inspection"] or ""), str(values["item"] or "")
-    if not item or not tablet.store.knows(inspection):
-        return []
-    try:
-        one = inspecting.item_of(inspecting.all_groups(tablet, inspection), item)
-    except NotFound:
-        return []
-    return [f"{place.text}（{place.verified.zh}）" if place.mark != "T" else place.text for place in one.basis]
+@screen.get("/hazards/<record>/order.pdf")
+def order_pdf(record: str) -> Response:
+    """The same as PDF."""
+    return papers.download(rectification_order.pdf(here.tablet(), record), rectification_order.TITLE.zh, record)
+
+
+@screen.post("/hazards/<record>/order/stick")
+def order_to_stick(record: str) -> Response:
+    """The same as PDF onto a USB stick."""
+    told_where = papers.to_stick(rectification_order.pdf(here.tablet(), record), rectification_order.TITLE.zh, record)
+    return here.done(told_where, ".order", record=record)

@@ -41,6 +41,7 @@ def fill(tablet: Tablet) -> None:
     """Write the made-up register into an empty tablet."""
     now = datetime.fromtimestamp(tablet.store.clock.wall_ms() / 1000, UTC)
     today = now.astimezone(CHINA).date()
+    tablet.practise()
     with tablet.store.writing():
         tablet.store.note(
             "identity",

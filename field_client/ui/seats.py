@@ -29,6 +29,7 @@ from field_client.platform.readings import Reading
 from field_client.platform.sessions import Open, over
 from field_client.platform.wrapping import USUAL, Cost
 from field_client.revocation import Revoked
+from field_client.tablet import PRACTICE as NO_SERVER
 from field_client.tablet import Tablet
 from field_client.ui import preferences
 from field_client.ui.rounds import Rounds, Spawn, Stop, Task
@@ -260,4 +261,4 @@ class Seats:
 
 
 def _nowhere(line: Line) -> Peer:
-    raise Refused(detail=Label("练习模式不与任何服务器相连", "practice is connected to no server"))
+    raise Refused(detail=NO_SERVER)

@@ -16,7 +16,7 @@ from flask import Response, request
 
 from field_client import anchoring, inspecting, printout
 from field_client.officers import OfficerKeys, in_groups
-from field_client.ui import here, scanning
+from field_client.ui import here, papers, scanning
 from field_client.ui.here import Screen
 from field_client.ui.inspection import Visit
 from field_client.ui.told import told
@@ -188,7 +188,7 @@ def key(record: str) -> Response | tuple[str, int]:
 
 @screen.get("/inspections/<record>/copy")
 def copy(record: str) -> str:
-    """The copy as a page: to be printed, or saved as PDF by the browser; with its anchor once one was made."""
+    """The copy as a page: to be printed or taken as PDF; with its anchor once one was made."""
     visit = Visit(here.tablet(), record)
     made = anchoring.printed(visit.tablet, visit.record)
     return here.page(
@@ -196,6 +196,9 @@ def copy(record: str) -> str:
         visit=visit,
         parts=printout.parts(visit.tablet, visit.record),
         made=made,
+        sticks=papers.sticks(),
+        spoken_words=printout.SPOKEN,
+        keep_words=printout.KEEP,
         qr=scanning.drawn(made.text) if made is not None else "",
         signed=any(path.startswith("signatures/") for path in visit.values),
     )
@@ -209,16 +212,21 @@ def anchor(record: str) -> Response:
     return here.go(".copy", record=visit.record)
 
 
-@screen.get("/inspections/<record>/copy.html")
-def file(record: str) -> Response:
-    """The same as one file that any browser opens and prints."""
+@screen.get("/inspections/<record>/copy.pdf")
+def copy_pdf(record: str) -> Response:
+    """The same as PDF."""
+    return papers.download(_copy_of(Visit(here.tablet(), record)), printout.TITLE.zh, record)
+
+
+@screen.post("/inspections/<record>/copy/stick")
+def copy_to_stick(record: str) -> Response:
+    """The same as PDF onto a USB stick."""
     visit = Visit(here.tablet(), record)
+    return here.done(papers.to_stick(_copy_of(visit), printout.TITLE.zh, visit.record), ".copy", record=visit.record)
+
+
+def _copy_of(visit: Visit) -> bytes:
     made = anchoring.printed(visit.tablet, visit.record)
     if made is None:
         raise NotFound(what=Label("打印件的核对码，请先生成", "the code of this copy: make it first"))
-    response = Response(printout.page(visit.tablet, visit.record, made), content_type="text/html; charset=utf-8")
-    response.headers["Content-Disposition"] = "attachment; filename=inspection-copy.html; filename*=UTF-8''%E6%A3%80%E6%9F%A5%E8%AE%B0%E5%BD%95.html"
-    response.headers["Cache-Control"] = "no-store"
-    return response
-
-
+    return printout.pdf(visit.tablet, visit.record, made)

@@ -17,7 +17,7 @@ from custody.checks import examine
 from field_client import anchoring, inspecting
 from field_client.cli import cli
 from field_client.platform.keys import Secrets, Vault
-from field_client.printout import page
+from field_client.printout import pdf
 from field_client.tablet import Tablet
 from schemas.kinds.inspection import Inspection
 from server import bundles
@@ -26,6 +26,7 @@ from sync.core.change import chain_hash
 from sync.core.errors import BadSignature, Malformed, NotAllowed, NotFound, Refused
 from sync.core.rules import Rights
 from sync.core.signing import document_hash, document_of
+from tests.support.papers import codes, words
 from tests.support.pictures import noise
 from tests.support.server import running_server
 from tests.support.tablets import AREA, institution, tablet_in
@@ -111,10 +112,10 @@ def test_the_printed_code_leads_back_to_chain_and_content(tablet: Tablet, inspec
 
 def test_printing_again_gives_the_same_bytes_and_no_second_anchor(tablet: Tablet, inspection: str) -> None:
     first = anchoring.anchor_document(tablet, inspection)
-    bytes_then = page(tablet, inspection, first)
+    bytes_then = pdf(tablet, inspection, first)
     inspecting.note(tablet, inspection, "与文书无关的备忘")
     again = anchoring.anchor_document(tablet, inspection)
-    assert again.again and again.text == first.text and page(tablet, inspection, again) == bytes_then
+    assert again.again and again.text == first.text and pdf(tablet, inspection, again) == bytes_then
     assert len(tablet.records("anchor")) == 1
 
 
@@ -159,14 +160,15 @@ def test_the_heads_are_those_of_the_chain(tablet: Tablet) -> None:
     assert tablet.store.outbox.chain_at(head.replica, 2) is None
 
 
-def test_the_copy_shows_what_is_hashed_and_escapes_it(tablet: Tablet, inspection: str) -> None:
+def test_the_copy_shows_what_is_hashed_and_nothing_else(tablet: Tablet, inspection: str) -> None:
     tablet.write(
         "inspection", inspection, {"findings": "门口写着 <b>满员</b> & 收费", "notes/n1": {"text": "内部备忘"}}
     )
     inspecting.sign(tablet, inspection, "罗雨")
-    shown = page(tablet, inspection, anchoring.anchor_document(tablet, inspection))
-    assert "&lt;b&gt;满员&lt;/b&gt; &amp; 收费" in shown and "<b>" not in shown
-    assert "罗雨" in shown and "内部备忘" not in shown and "<svg" in shown
+    made = anchoring.anchor_document(tablet, inspection)
+    copy = pdf(tablet, inspection, made)
+    assert "门口写着<b>满员</b>&收费" in words(copy) and "罗雨" in words(copy) and "内部备忘" not in words(copy)
+    assert codes(copy) == [made.text]
 
 
 # ---- as commands -----------------------------------------------------------------------------------------------
@@ -204,9 +206,9 @@ def test_the_commands_print_scan_and_check(hand: tuple[Hand, str], tablet: Table
     assert "█" in shown or "▀" in shown
     assert anchors.vouched(anchors.scan(shown.strip().splitlines()[-1]))
     run.said("anchor", "scan", anchoring.show(tablet), "--inspection", inspection, "--stage", "end")
-    said = run.said("inspect", "print", inspection, "--out", str(tmp_path / "copy.html"))
+    said = run.said("inspect", "print", inspection, "--out", str(tmp_path / "copy.pdf"))
     spoken = re.search("核对码 (\\S+)", said)
-    assert spoken is not None and spoken[1].replace("-", " ") in (tmp_path / "copy.html").read_text("utf-8")
+    assert spoken is not None and spoken[1].replace("-", "") in words((tmp_path / "copy.pdf").read_bytes())
     assert "与文书相同" in run.said("anchor", "check", spoken[1])
     assert run("anchor", "check", "1234").exit_code == 1
 
@@ -235,9 +237,9 @@ def test_a_photo_of_the_other_screen_is_scanned(hand: tuple[Hand, str], tablet: 
 
 def test_a_copy_that_cannot_be_written_leaves_no_anchor(hand: tuple[Hand, str], tmp_path: Path) -> None:
     run, inspection = hand
-    result = run("inspect", "print", inspection, "--out", str(tmp_path / "no" / "such" / "folder.html"))
+    result = run("inspect", "print", inspection, "--out", str(tmp_path / "no" / "such" / "folder.pdf"))
     assert result.exit_code == 1 and "不能写入" in result.output
-    first = run.said("inspect", "print", inspection, "--out", str(tmp_path / "copy.html"))
+    first = run.said("inspect", "print", inspection, "--out", str(tmp_path / "copy.pdf"))
     assert "PB1|" in first and f"|{2}|" in first  # the third change is the anchor of the first two
 
 

@@ -18,6 +18,7 @@ from field_client.cli import cli
 from schemas.registry import shipped
 from schemas.shipped import library
 from sync.core.errors import Problem
+from tests.support import papers
 from tests.support.photographs import compressed, cropped, photograph
 from tests.support.pictures import jpeg
 from tests.support.server import TestServer, running_server
@@ -346,6 +347,9 @@ def test_a_hazard_is_noted_listed_and_overdue_after_its_deadline(tablet: Hand, i
     assert late["description"] == "通道堆放杂物" and late["overdue"]
     tablet.said("hazard", "photo", late["id"][-8:], str(photo))
     assert "image/jpeg" in tablet.said("hazard", "show", late["id"][-8:])
+    order = photo.parent / "order.pdf"
+    tablet.said("hazard", "print", late["id"][-8:], "--out", str(order))
+    assert "通道堆放杂物" in papers.words(order.read_bytes())
 
 
 # ---- bringing it home --------------------------------------------------------------------------------------

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import json
 import re
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-import segno
 
-from custody.pictures.orders import Order
-from field_client.rectifying import order_text
+from field_client import rectification_order, rectifying
+from field_client.capture import capture
+from field_client.looking import picture_of
+from field_client.rectification_order import order_text
 from field_client.tablet import Tablet
 from field_client.ui.inspection import PHRASES
 from field_client.ui.signing import REFUSALS
 from schemas.labels import Label
 from schemas.shipped import library
 from schemas.shipped.answers import REASONS
+from tests.support.papers import codes, pictures, words
 from tests.support.pictures import encoded, hollow_png, jpeg, mp4, scene
 from tests.support.screens import Screen, field, shown
 
@@ -325,7 +329,16 @@ def test_the_copy_for_the_party_carries_its_code_and_stays_the_same(ui: Screen, 
     first = ui.post(f"/inspections/{record}/copy").text
     assert "核对码" in first and "<svg" in first and "style=" not in first
     assert ui.post(f"/inspections/{record}/copy").text == first
-    assert "检查记录" in ui.get(f"/inspections/{record}/copy.html").text
+    paper = ui.get(f"/inspections/{record}/copy.pdf")
+    assert paper.headers["Content-Type"] == "application/pdf" and "attachment" in paper.headers["Content-Disposition"]
+    assert ui.get(f"/inspections/{record}/copy.pdf").content == paper.content
+    shown = " ".join(re.sub("<[^>]*>", " ", first[first.index("<article") : first.index('<div class="anchor">')]).split())
+    missing = [one for one in html.unescape(shown).split() if one not in words(paper.content)]
+    assert not missing, "what the screen shows is on the paper"
+
+
+def test_no_paper_is_given_out_before_its_code_was_made(ui: Screen, tablet: Tablet) -> None:
+    assert ui.get(f"/inspections/{finished(ui, tablet)}/copy.pdf").status_code == 404
 
 
 def test_a_draft_is_made_void_with_a_reason(ui: Screen, tablet: Tablet) -> None:
@@ -474,11 +487,31 @@ def test_the_order_is_printed_with_a_code_that_any_telephone_reads(ui: Screen, t
     hazard = tablet.records("hazard")[0]
     page = ui.get(f"/hazards/{hazard}/order").text
     assert tablet.values(hazard)["description"] in page and "<svg" in page and "style=" not in page
-    out = io.BytesIO()
-    segno.make(order_text(tablet, hazard), error="m", encoding="utf-8").save(out, kind="png", scale=6)
-    pictures = tablet.platform.pictures
-    assert pictures is not None
-    assert pictures.make(io.BytesIO(out.getvalue()), Order("image/png", {}, codes=True)).codes == (order_text(tablet, hazard),)
+    paper = ui.get(f"/hazards/{hazard}/order.pdf")
+    assert codes(paper.content) == [order_text(tablet, hazard)]
+    shown = html.unescape(re.sub("<[^>]*>", " ", page[page.index("<dl") : page.index("</dl>")])).split()
+    assert shown and not [one for one in shown if one not in words(paper.content)]
+    assert ui.get(f"/hazards/{hazard}/order.pdf").content == paper.content
+
+
+def test_the_order_has_the_photos_from_before(ui: Screen, tablet: Tablet) -> None:
+    hazard = rectifying.note(tablet, tablet.records("institution")[3], "通道堆放桌椅", deadline="2026-12-03")
+    for content in (jpeg(640, 480), jpeg(480, 640)):
+        capture(tablet, hazard, io.BytesIO(content), source="camera", name="a.jpg", stage="before")
+    after = capture(tablet, hazard, io.BytesIO(jpeg(300, 300)), source="camera", name="b.jpg", stage="after")
+    order = rectification_order.of(tablet, hazard)
+    assert len(order.photos) == 2 and after.evidence not in order.photos
+    assert pictures(ui.get(f"/hazards/{hazard}/order.pdf").content) == [picture_of(tablet, one, "preview") for one in order.photos]
+
+
+def test_papers_go_onto_a_stick_and_nowhere_else(ui: Screen, tablet: Tablet, tmp_path: Path) -> None:
+    hazard = tablet.records("hazard")[0]
+    for _ in range(2):
+        assert "已写入" in ui.post(f"/hazards/{hazard}/order/stick", folder=str(tmp_path)).text
+    (file,) = tmp_path.iterdir()
+    assert file.name == f"隐患整改告知单-{hazard[-8:]}.pdf" and file.read_bytes().startswith(b"%PDF-")
+    for nowhere in ("", "relative", str(tmp_path / "none"), str(file)):
+        assert ui.post(f"/hazards/{hazard}/order/stick", folder=nowhere).status_code == 409
 
 
 def test_who_reports_it_as_put_right_does_not_strike_it_off(ui: Screen, tablet: Tablet) -> None:
