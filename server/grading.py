@@ -15,8 +15,11 @@ from server.storage import journal, states
 from server.storage.database import Connection
 from sync.core.errors import NotFound
 from sync.core.fold import Entry, State, deleted, fold, values_of
-from sync.core.grade import GRADED, Graded, Known, grade_of
+from sync.core.grade import GRADED, Grade, Graded, Known, grade_of
 from sync.core.weigh import known_of
+
+GRADE = "grade"
+"""A column that no schema has: it is computed."""
 
 
 @dataclass
@@ -27,6 +30,7 @@ class Grader:
     conn: Connection
     _states: dict[str, State | None] = field(default_factory=dict)
     _grades: dict[str, Graded | None] = field(default_factory=dict)
+    _books: dict[str, dict[str, Entry]] = field(default_factory=dict)
 
     def grade(self, record: str) -> Graded | None:
         """The grade of a record; None for a kind that has none. Raises NotFound."""
@@ -39,9 +43,21 @@ class Grader:
                 self._grades[record] = grade_of(state.kind, self._values(state), self.known(state))
         return self._grades[record]
 
+    def of(self, records: Collection[str]) -> dict[str, Grade]:
+        """record → its grade, of those of these records that are held; what they need is looked up for all at once."""
+        stored = states.load(self.conn, [one for one in records if one not in self._states])
+        for record, row in stored.items():
+            self._states[record] = State.read(bytes(row.bytes)) if row.bucket is not None else None
+        held = [one for one in records if (state := self._state(one)) is not None and state.kind in GRADED]
+        for entry in journal.entries(self.conn, held):
+            self._books.setdefault(entry.change.record, {})[entry.change.id] = entry
+        return {one: graded.grade for one in held if (graded := self.grade(one)) is not None}
+
     def known(self, state: State) -> Known:
         """What the grade of a record is computed from."""
-        book = {entry.change.id: entry for entry in journal.entries(self.conn, {state.record, *state.members})}
+        book = dict(self._books.get(state.record, {}))
+        if not book or state.members:
+            book = {entry.change.id: entry for entry in journal.entries(self.conn, {state.record, *state.members})}
         return self._known(state, book, [*self._merged(state, book), *self._subject(state)])
 
     def _known(self, state: State, book: dict[str, Entry], sources: list[Graded]) -> Known:

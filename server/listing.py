@@ -15,7 +15,7 @@ import orjson
 from schemas.fields import Choice, Flag
 from schemas.labels import Label, Language
 from server import sheets
-from server.grading import Grader
+from server.grading import GRADE, Grader
 from server.instance import Instance
 from sync.core.errors import UnknownKind
 from sync.core.grade import GRADE_LABEL, GRADED
@@ -24,8 +24,6 @@ from sync.core.rules import Rights
 IN_CONFLICT = Label("冲突待决", "in conflict")
 YES, NO = Label("是", "yes"), Label("否", "no")
 ID = Label("编号", "id")
-GRADE = "grade"
-"""A column that no schema has: it is computed (`server.grading`)."""
 NOBODY = Rights("", ())
 
 

@@ -20,7 +20,7 @@ from server import acts, records, sheets
 from server.console import tabling
 from server.console.frame import Answer, Desk, Seat, instance, language, seat
 from server.console.naming import placed
-from server.console.records import lenders, wanted_of
+from server.console.records import grades_of, lenders, wanted_of
 from server.console.tabling import Column
 from server.instance import Instance
 from server.moments import day
@@ -84,7 +84,8 @@ def _lines(
     while True:
         with house.database.read() as conn:  # a snapshot for each page: an export of a million holds nothing back
             page = lists.page(conn, wanted, AT_ONCE, after=mark)
-            cells = [[tabling.cell(schema, column, row, today) for column in columns] for row in page.rows]
+            grades = grades_of(house, conn, columns, page.rows)
+            cells = [[tabling.cell(schema, column, row | grades.get(row["record"], {}), today) for column in columns] for row in page.rows]
             named = records.names(house, conn, who.sight, (cell.ref for line in cells for cell in line if cell.ref))
         for row, line in zip(page.rows, cells, strict=True):
             shown: list[Any] = [row["record"]]

@@ -22,10 +22,10 @@ from server.console import tabling
 from server.console.background import outlines_at, tiles_at
 from server.console.frame import Answer, Desk, Seat, answered, instance, onward, page, say, seat
 from server.console.naming import here, placed, value_of
-from server.console.tabling import Asked, Cell
+from server.console.tabling import Asked, Cell, Column
 from server.digesting import Claim
 from server.finding import Seen
-from server.grading import Grader
+from server.grading import GRADE, Grader
 from server.instance import Instance
 from server.moments import day, moment
 from server.records import File, Step
@@ -41,6 +41,8 @@ from sync.core.fold import State, deleted
 desk = Desk("records", __name__)
 
 MOST_RELATED = 100
+MOST_GRADED = 500
+"""Records of which the grades are computed to pick those of some grades."""
 NOT_IN_FORMS = frozenset({"status", "evidence", "answers", "signatures", "entries", "captions", "rows", "composite", "blob", "counter"})
 """Widgets of what is not typed into a form: files, signatures, steps of a workflow, what other pages are for."""
 SEEN = "seen"
@@ -93,11 +95,12 @@ def listing(kind: str) -> Answer:
             lists.last(conn, wanted) if request.args.get("last") == "1" else lists.page(conn, wanted, after=after, before=before)
         )
         count = lists.count(conn, wanted)
+        grades = grades_of(house, conn, asked.columns, found.rows)
         waiting = [one.record for one in conflicts.of_records(conn, [row["record"] for row in found.rows]) if one.status != "resolved"]
         lines = [
             Line(
                 row["record"],
-                [tabling.cell(schema, column, row, today, say_place) for column in asked.columns],
+                [tabling.cell(schema, column, row | grades.get(row["record"], {}), today, say_place) for column in asked.columns],
                 waiting.count(row["record"]),
                 schema.overdue(row, today),
             )
@@ -122,11 +125,31 @@ def wanted_of(house: Instance, who: Seat, schema: type[RecordSchema], asked: Ask
     wanted = wanted_in(
         schema, records.text_sight(who.sight), tests=asked.tests, among=among, order=asked.order, falling=asked.falling
     )
+    if asked.grades:
+        wanted = _of_grades(house, wanted, asked)
     for one in asked.tests:
         if one.does == "below" and one.field == schema.area_field:  # a smaller sight, for which there is an index
             narrowed = _narrowed(wanted.areas, one.value)
             wanted = replace(wanted, areas=narrowed, tests=[other for other in wanted.tests if other is not one])
     return wanted, among is not None and len(among) >= MOST
+
+
+def _of_grades(house: Instance, wanted: Wanted, asked: Asked) -> Wanted:
+    """Of a list the records that have one of the grades asked for; the list itself, and a word, where it is too long for that."""
+    with house.database.read() as conn:
+        found = Lists(house.projections).page(conn, wanted, MOST_GRADED)
+        if found.after is not None:
+            tabling.ungraded(asked, MOST_GRADED)
+            return wanted
+        grades = Grader(house, conn).of([row["record"] for row in found.rows])
+    return replace(wanted, among=[record for record, grade in grades.items() if grade in asked.grades])
+
+
+def grades_of(house: Instance, conn: Connection, columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """record → its grade as a column of its row, where the grade is one of the columns."""
+    if not any(one.name == GRADE and one.field is None for one in columns):
+        return {}
+    return {record: {GRADE: grade} for record, grade in Grader(house, conn).of([row["record"] for row in rows]).items()}
 
 
 def lenders(house: Instance, sight: Sight, schema: type[RecordSchema]) -> Wanted | None:

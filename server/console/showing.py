@@ -16,6 +16,7 @@ from server.access.rights import ROLES, active
 from server.console import browsers, frame, naming, navigation
 from server.console.frame import Seat
 from server.storage import facts
+from sync.core.grade import GRADES
 
 STATIC = Path(__file__).parent / "static"
 SEARCH = "console.search.results"
@@ -26,7 +27,7 @@ YEAR_S = 365 * 86_400
 def furnish(app: Flask) -> None:
     """Give the templates their words, and the application the console's files."""
     app.jinja_env.globals.update(
-        asset=_asset, authority=_authority, said=_said, token=_token, place=naming.place, area_text=naming.area_text
+        asset=_asset, authority=_authority, grades=GRADES, said=_said, token=_token, place=naming.place, area_text=naming.area_text
     )
     app.jinja_env.filters.update(
         browser=browsers.called, caption=naming.caption, words=lambda value, schema, path: _worded(naming.value_of(schema, path, value))

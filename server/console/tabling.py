@@ -25,9 +25,11 @@ from schemas.labels import Label
 from schemas.workflow import Workflow
 from screens.forms import narrow
 from server.console.naming import Places, caption
+from server.grading import GRADE
 from server.moments import moment
 from server.storage.lists import Where
 from sync.core.errors import InvalidField
+from sync.core.grade import GRADE_LABEL, GRADED, GRADES
 
 IN_CONFLICT = Label("冲突待决", "in conflict")
 MADE, NEWEST = "record", "newest"
@@ -43,11 +45,19 @@ Args = MultiDict[str, str]
 
 
 class Column(NamedTuple):
-    """A column of a list; `field` is None for one of `OWN`."""
+    """A column of a list; `field` is None for one of `OWN`, and for the grade, by which no list can be put in order."""
 
     name: str
     label: Label
     field: RecordField | None
+
+    @property
+    def ordered(self) -> bool:
+        return self.field is not None or self.name in OWN
+
+    @property
+    def number(self) -> bool:
+        return isinstance(self.field, Integer)
 
 
 class Control(NamedTuple):
@@ -69,7 +79,7 @@ class Control(NamedTuple):
 
 @dataclass
 class Asked:
-    """A list as it was asked for. `told`: what is set, for taking it back: (parameters, label)."""
+    """A list as it was asked for. `told`: what is set, for taking it back: (parameters, label); `grades`: those that were chosen."""
 
     columns: list[Column]
     order: str
@@ -79,6 +89,7 @@ class Asked:
     controls: list[Control] = field(default_factory=list)
     told: list[tuple[tuple[str, ...], Label]] = field(default_factory=list)
     problems: list[Label] = field(default_factory=list)
+    grades: list[str] = field(default_factory=list)
 
 
 def columns_of(schema: type[RecordSchema], role: str) -> list[Column]:
@@ -87,7 +98,8 @@ def columns_of(schema: type[RecordSchema], role: str) -> list[Column]:
     names.sort(key=lambda name: name != schema.title)
     fields = schema.fields_by_name()
     own = [Column(name, label, None) for name, label in OWN.items()]
-    return [*(Column(name, fields[name].label, fields[name]) for name in names), *own]
+    graded = [Column(GRADE, GRADE_LABEL, None)] if schema.kind in GRADED else []
+    return [*(Column(name, fields[name].label, fields[name]) for name in names), *graded, *own]
 
 
 def at_first(schema: type[RecordSchema], columns: Sequence[Column]) -> list[Column]:
@@ -108,15 +120,21 @@ def read(schema: type[RecordSchema], role: str, args: Args, today: str, places: 
     by_name = {one.name: one for one in every}
     chosen = [by_name[name] for name in args.get("cols", "").split(",") if name in by_name]
     order = args.get("order", MADE)
+    sortable = order in by_name and by_name[order].ordered
+    first = at_first(schema, every)
+    if GRADE in by_name and by_name[GRADE].field is None:
+        first.insert(1, by_name[GRADE])
     asked = Asked(
-        chosen or at_first(schema, every),
-        order if order in by_name else MADE,
-        args.get("dir", "") == "down" if order in by_name else True,
+        chosen or first,
+        order if sortable else MADE,
+        args.get("dir", "") == "down" if sortable else True,
         args.get("q", "").strip()[:200],
     )
     for one in every:
         if one.field is not None and not isinstance(one.field, Digest):
             _condition(schema, one, args, asked, places)
+    if schema.kind in GRADED:
+        _graded(by_name[GRADE], args.getlist(f"f-{GRADE}"), asked)
     if args.get("conflict") == "1":
         asked.tests.append(Where("contested"))
         asked.told.append((("conflict",), Label("有冲突待决", "with an open conflict")))
@@ -218,6 +236,26 @@ def options_of(schema: type[RecordSchema], one: RecordField | None) -> dict[str,
     return {}
 
 
+def _graded(column: Column, said: Sequence[str], asked: Asked) -> None:
+    """The grades that were chosen: which records have them is computed (`records.wanted_of`), no database knows."""
+    labels = {code: Label(f"{code} {label.zh}", f"{code} {label.en}") for code, label in GRADES.items()}
+    asked.grades = [code for code in said if code in labels]
+    options = tuple((code, label, code in asked.grades) for code, label in labels.items())
+    asked.controls.append(Control(column.name, column.label, "choices", options=options))
+    if asked.grades:
+        asked.told.append(((f"f-{GRADE}",), _said(column, "、".join(asked.grades))))
+
+
+def ungraded(asked: Asked, most: int) -> None:
+    """Say that the grades that were chosen are not looked at, for more than `most` records fit everything else."""
+    asked.told = [one for one in asked.told if one[0] != (f"f-{GRADE}",)]
+    asked.grades = []
+    asked.problems.append(Label(
+        f"{GRADE_LABEL.zh}：等级须逐条计算，其他条件下的记录超过 {most} 条，请先缩小范围",
+        f"{GRADE_LABEL.en}: it is computed record by record, and more than {most} fit the other conditions; narrow them first",
+    ))  # fmt: skip
+
+
 def _range(column: Column, since: str, until: str, asked: Asked) -> None:
     one = column.field
     sort = "date" if isinstance(one, (Date, Moment)) else "number"
@@ -263,7 +301,7 @@ def _problem(column: Column, zh: str, en: str) -> Label:
 
 
 class Cell(NamedTuple):
-    """What stands in a cell. `state`: how it is shown: clash, late, number, or as it is. ref: the id of a record it names."""
+    """What stands in a cell. `state`: how it is shown: clash, late, number, grade, or as it is. ref: the id of a record it names."""
 
     text: Label | None
     state: str = ""
@@ -278,6 +316,9 @@ def cell(
         return Cell(words.same(made(row["record"])))
     if column.name == NEWEST:
         return Cell(words.same(words.local(row[NEWEST])) if row[NEWEST] else None)
+    if column.name == GRADE and column.field is None:
+        graded = row.get(GRADE)
+        return Cell(words.same(graded) if graded else None, "grade")
     if column.name in orjson.loads(row["conflicted"]):
         return Cell(IN_CONFLICT, "clash")
     value = row[column.name]
@@ -288,8 +329,7 @@ def cell(
     if isinstance(column.field, Area) and isinstance(value, str):
         return Cell(words.same(placed(value)))
     late = schema.runs_out is not None and column.name == schema.runs_out.field and schema.overdue(row, today)
-    number = isinstance(column.field, Integer)
-    return Cell(words.value_of(schema, column.name, value), "late" if late else "number" if number else "")
+    return Cell(words.value_of(schema, column.name, value), "late" if late else "number" if column.number else "")
 
 
 def made(record: str) -> str:

@@ -206,7 +206,7 @@ def test_a_list_is_downloaded(server: TestServer, desk: Page) -> None:
 @pytest.mark.parametrize("size", [TABLET, WIDE], ids=["small", "wide"])
 def test_every_page_fits_other_windows(server: TestServer, filled: Filled, open_page: Opener, size: Size) -> None:
     page = signed_in(server, open_page, size)
-    for name, path in (("list", "records/hazard"), ("record", f"record/{filled.inspection}"), ("map", "map?zoom=15&lat=28.215&lon=112.99"), ("overview", "records")):
+    for name, path in (("list", "records/hazard"), ("graded", "records/evidence?f-grade=D"), ("record", f"record/{filled.inspection}"), ("map", "map?zoom=15&lat=28.215&lon=112.99"), ("overview", "records")):
         page.goto(f"{server.url}/console/{path}")
         if name == "map":
             expect(page.locator("[data-map-list][aria-busy=false] a").first).to_be_visible()

@@ -14,6 +14,7 @@ import openpyxl
 import pytest
 
 from server import acts, sheets
+from server.console import records as console_records
 from server.storage import journal, states
 from sync.core.fold import State
 from tests.support.console import Browser, signed_in, text_of
@@ -170,6 +171,20 @@ def test_a_photo_is_given_small_and_whole_and_the_original_of_a_restricted_one_f
         said = [act.body for act in acts.every(conn, "", acts.OPENED)]
         facts.put(conn, facts.ORIGINALS, "")
     assert said[-1]["purpose"] == "复核" and said[-1]["record"] in (evidence, filled.inspection)
+
+
+def test_the_grade_is_a_column_and_a_condition_of_what_is_evidence(lead: Browser, filled: Filled, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = lead.get("records/inspection")
+    assert re.search(r">等级</th>", page.text) and "线索或巡查" in page.text and 'order=grade' not in page.text
+    assert rows(lead.get("records/inspection?f-grade=D&f-grade=C")) == [filled.inspection] == rows(lead.get("records/inspection?order=grade"))
+    assert rows(lead.get("records/inspection?f-grade=A")) == [] and "等级：A" in text_of(lead.get("records/inspection?f-grade=A"))
+    assert "等级" not in re.findall(r"<thead>.*?</thead>", lead.get("records/institution").text, re.S)[0]
+    content = export(lead, "evidence", "csv").content.decode("utf-8-sig")
+    header, *lines = csv.reader(io.StringIO(content))
+    assert {line[header.index("等级")] for line in lines} == {"D"}
+    monkeypatch.setattr(console_records, "MOST_GRADED", 2)
+    many = lead.get("records/evidence?f-grade=A")
+    assert len(rows(many)) == 3 and "超过 2 条" in text_of(many) and "等级：A" not in text_of(many)
 
 
 def test_a_correction_replaces_what_was_seen_and_shows_a_newcomer_first(lead: Browser, filled: Filled, server: TestServer) -> None:
