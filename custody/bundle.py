@@ -10,6 +10,7 @@
     fib/checkpoints.ndjson         the newest checkpoint of each log, and proofs that it extends those that were seen
     fib/attested.ndjson            older checkpoints that witnesses cosigned or an authority stamped, with such proofs
     fib/stamps/<name>.tsr, .note   responses of time stamping authorities as they came, and what each is over
+    fib/disclosed.ndjson           the facts of sealed files that were handed over, where the county discloses them
     fib/people.json                names of people and devices, to be read by people
     fib/grades.json                the facts that grades were computed from
     fib/blobs/<sha256>             originals and what was made from them
@@ -31,6 +32,7 @@ import orjson
 
 from custody import archive
 from custody.archive import Content, Member
+from schemas.labels import Label
 from sync.core.change import canonical
 from sync.core.errors import BrokenFile
 
@@ -38,7 +40,8 @@ PREFIX = "fib/"
 MANIFEST = PREFIX + "bundle.json"
 SIGNATURE = PREFIX + "bundle.sig"
 BUNDLE_TAG = b"patrolbook/bundle/v1\0"
-VERSION = 1
+VERSION = 2
+"""1 came from servers that handed over sealed files together with what the team had told."""
 LARGEST_TEXT = 256 << 20  # bytes of a member that is read into memory; blobs are streamed
 UNTOLD = frozenset({"report.json", "report.pdf", "verify.py", "README-zh.txt"})
 """Members that say nothing of their own: not part of the digest that the report prints."""
@@ -91,6 +94,7 @@ def read_manifest(content: bytes) -> Manifest:
     """The manifest that `Manifest.dump` wrote. Raises BrokenFile for anything else."""
     try:
         body = orjson.loads(content)
+        _require_version(body["v"])
         members = tuple(Listed(*one) for one in body.pop("members"))
         version, withheld = body.pop("v"), tuple(body.pop("withheld"))
         manifest = Manifest(**body, members=members, withheld=withheld)
@@ -105,6 +109,16 @@ def read_manifest(content: bytes) -> Manifest:
     if manifest.dump() != content:
         raise broken("bundle.json")
     return manifest
+
+
+def _require_version(version: Any) -> None:
+    if type(version) is int and version != VERSION:
+        detail = Label(
+            f"证据包是第 {version} 版格式，本程序只认第 {VERSION} 版；请用包内自带的 verify.py 核验，或请服务器重新出具",
+            f"the bundle is of version {version} and this program knows {VERSION} only; check it with the verify.py inside of it, or "
+            "have the server make it anew",
+        )
+        raise BrokenFile(file="bundle.json", detail=detail)
 
 
 class Bundle:

@@ -16,21 +16,26 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import orjson
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from schemas.labels import Label
 from sync.core.change import START, canonical
 from sync.core.errors import BadSignature, InvalidField, Malformed
 
+VERSION = 2
+"""1 had one commitment over everything that was told, so that nothing could be handed over without what the team wrote."""
 CAPTURE_TAG = b"patrolbook/capture/v1\0"
 SIGNATURE_TAG = b"patrolbook/capture-sig/v1\0"
 
 _HEX = re.compile(r"[0-9a-f]{64}\Z")
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
+_SMALL = ("key_file", "facts", "team")
 _CLOCK = {"wall": int, "mono": int, "boot": str}
 
 
@@ -41,8 +46,10 @@ class Capture(NamedTuple):
     record      the id that the record of this object gets
     recording   the same for all segments of one recording; number: 1, 2, 3, …; last: it ended here
     sha256, size      of the sealed content
-    key_file, meta    SHA-256 of the key file and of the sealed meta
-    commit      what the meta has to fit (`custody.sealing`)
+    key_file    SHA-256 of the key file
+    facts, facts_commit   SHA-256 of the sealed facts, and what they have to fit (`custody.commitments`): what whoever is
+                handed the object needs to check it
+    team, team_commit     the same of what the team told the province, which is never handed over
     recipients  version of the set that it was sealed for;  trust: SHA-256 of the trust file that named it
     audit       the audit that it belongs to as the person wrote it, or empty
     clock       wall, mono and boot of the tablet when it was whole
@@ -57,8 +64,10 @@ class Capture(NamedTuple):
     sha256: str
     size: int
     key_file: str
-    meta: str
-    commit: str
+    facts: str
+    facts_commit: str
+    team: str
+    team_commit: str
     recipients: int
     trust: str
     audit: str
@@ -66,11 +75,17 @@ class Capture(NamedTuple):
 
     def dump(self) -> bytes:
         """The one written form, whose hash is signed."""
-        return canonical({"v": 1, **self._asdict()})
+        return canonical({"v": VERSION, **self._asdict()})
 
     @property
     def hash(self) -> str:
         return hashlib.sha256(CAPTURE_TAG + self.dump()).hexdigest()
+
+    def states(self, record: str, values: Mapping[str, Any]) -> bool:
+        """Whether a record of sealed evidence (field → value) says what this statement does. Raises KeyError, ValueError."""
+        small = [hashlib.sha256(b64decode(values[name], validate=True)).hexdigest() for name in _SMALL]
+        same = [values[name] == getattr(self, name) for name in ("sha256", "size", "facts_commit", "team_commit")]
+        return record == self.record and all(same) and small == [getattr(self, name) for name in _SMALL]
 
     def sign(self, sign: Callable[[bytes], bytes]) -> bytes:
         """The signature (64 bytes), by the Ed25519 signature of some bytes with the capture key."""
@@ -83,8 +98,17 @@ def read_capture(statement: bytes) -> Capture:
         body = orjson.loads(statement)
     except orjson.JSONDecodeError as error:
         raise Malformed(detail=str(error)) from error
-    if type(body) is not dict or body.pop("v", None) != 1 or body.keys() != set(Capture._fields):
-        raise Malformed(detail="not a capture of this version")
+    if type(body) is not dict or type(version := body.pop("v", None)) is not int:
+        raise Malformed(detail=Label("不是采集声明", "it is no statement of a capture"))
+    if version != VERSION:
+        detail = Label(
+            f"采集声明是第 {version} 版格式，本程序只认第 {VERSION} 版；请用同一版本的程序重新采集",
+            f"the statement of a capture is of version {version} and this program knows {VERSION} only; capture it again with "
+            "programs of one version",
+        )
+        raise Malformed(detail=detail)
+    if body.keys() != set(Capture._fields):
+        raise Malformed(detail=Label("采集声明的栏目不对", "a statement of a capture has other fields"))
     read = Capture(**body)
     _check(read)
     if read.dump() != statement:
@@ -140,7 +164,7 @@ def _joined(stretches: Iterable[range]) -> list[range]:
 
 
 def _check(read: Capture) -> None:
-    for name in ("prev", "sha256", "key_file", "meta", "commit", "trust"):
+    for name in ("prev", "sha256", "key_file", "facts", "facts_commit", "team", "team_commit", "trust"):
         if type(value := getattr(read, name)) is not str or not _HEX.match(value):
             raise InvalidField(field=name, detail="is a SHA-256 of 64 hexadecimal digits")
     for name in ("record", "recording"):

@@ -1,4 +1,4 @@
-"""The checks of an evidence bundle, V01 to V20: what each asks, and what it found, in words.
+"""The checks of an evidence bundle, V01 to V21: what each asks, and what it found, in words.
 
 Every check answers *pass*, *fail* or *not checked*; the last never counts as the first. All of them look at the bundle
 alone: no network, no clock, no database. The module and those that it imports travel inside every bundle, where the
@@ -21,8 +21,9 @@ from typing import Any, BinaryIO, Literal, NamedTuple
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from custody import digests, regrading, timestamps
+from custody import captures, digests, regrading, timestamps
 from custody.bundle import BUNDLE_TAG, MANIFEST, SIGNATURE, Bundle, broken, parsed, raw, split
+from custody.commitments import Part, commitment
 from custody.timeline import Mark, Marks, Placed, bracketed, written
 from schemas.labels import Label
 from sync.core import anchors, cosigning
@@ -668,7 +669,7 @@ def _stamped(case: Examination) -> Label:
     )
 
 
-# --- V14–V20: time, anchors, derivation, access, report, grade -----------------------------------------------------
+# --- V14–V21: time, anchors, derivation, access, report, grade, seals -----------------------------------------------------
 
 
 def _bracketed(case: Examination) -> Label:
@@ -839,6 +840,63 @@ def _graded(case: Examination) -> Label:
     return Label(f"重新计算的等级一致：{shown}", f"grades computed again agree: {shown}")
 
 
+def _committed(case: Examination) -> Label:
+    """Sealed files: what the capture key stated about them, and what was disclosed of what they were committed to."""
+    count, handed, told = _stated(case), dict(_handed(case)), 0
+    for line in case.bundle.lines("disclosed.ndjson"):
+        named = handed.get((line["handover"], line["object"]))
+        if named is None:
+            raise Failed(
+                f"没有交办件 {line['handover']} 第 {line['object']} 件", f"there is no object {line['object']} of {line['handover']}"
+            )
+        sha256, commit = named
+        if commitment(Part.FACTS, line["facts"], bytes.fromhex(line["r"])) != commit or line["facts"]["content"] != sha256:
+            raise Failed(
+                f"交办第 {line['object']} 件的核验信息与采集时的承诺值不符",
+                f"the facts of object {line['object']} are not what was committed to when it was captured",
+            )
+        told += 1
+    if not count and not handed:
+        raise NotChecked("没有密封证据", "there is no sealed evidence")
+    zh = [f"{count} 件密封证据与采集密钥签名的声明一致"] * bool(count)
+    en = [f"{count} sealed files are as the capture key stated"] * bool(count)
+    if handed:
+        zh.append(f"交办 {len(handed)} 件，其中 {told} 件的核验信息与承诺值一致")
+        en.append(f"{len(handed)} files handed over, the facts of {told} of them fit their commitments")
+    zh.append("组内信息（名称、说明、暗访编号、位置）只有承诺值，未披露")
+    en.append("what the team told (name, note, audit, place): commitment only, not disclosed")
+    if told < len(handed):
+        raise NotChecked("；".join(zh), "; ".join(en))
+    return Label("；".join(zh), "; ".join(en))
+
+
+def _stated(case: Examination) -> int:
+    """How many pieces of sealed evidence say what their signed statement says."""
+    count = 0
+    for record, values in case.values_of("sealed_evidence").items():
+        if values.get("capture"):
+            statement, member = str(values["capture"]).encode(), "sealed_evidence"
+            said = captures.open_capture(statement, raw(values.get("capture_sig"), member), raw(values.get("capture_key"), member))
+            if not said.states(record, values):
+                raise Failed(f"密封证据 {record} 与其采集声明不符", f"the sealed evidence {record} is not what was stated of it")
+            count += 1
+    return count
+
+
+def _handed(case: Examination) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
+    """(hand-over, object) → digest of the sealed file and the commitment to its facts. Raises Failed where one has not both."""
+    for record, values in case.values_of("handover").items():
+        for path, named in values.items():
+            name, _, key = path.partition("/")
+            if name != "objects" or named is None:
+                continue
+            keys = values.get(f"keys/{key}") or {}
+            commits = [str(keys.get(one)) for one in ("facts_commit", "team_commit")]
+            if any(len(one) != 64 or set(one) - set("0123456789abcdef") for one in commits):
+                raise Failed(f"交办第 {key} 件没有两个承诺值", f"object {key} of a hand-over has not both commitments")
+            yield (record, key), (str(named["sha256"]), commits[0])
+
+
 def _wrote(case: Examination) -> Iterator[regrading.Wrote]:
     """Every change that is shown with what the log says of its device."""
     devices = dict(case.bundle.document("people.json").get("replicas", {}))
@@ -877,6 +935,7 @@ CHECKS: dict[str, tuple[Label, Callable[[Examination], Label]]] = {
     "V18": (Label("查阅与导出有记录", "openings and exports are logged"), _accessed),
     "V19": (Label("报告与数据一致", "the report agrees with the data"), _rendered),
     "V20": (Label("等级重新计算一致", "grades computed again"), _graded),
+    "V21": (Label("密封证据与承诺值一致", "sealed evidence fits what was committed to"), _committed),
 }
 
 

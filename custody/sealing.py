@@ -4,16 +4,17 @@ Every object has an age X25519 identity of its own that exists in memory only, f
 
     content   age(bytes → the object's recipient), streamed in bounded memory
     key file  age(the object's secret → the recipients of the trust file), about 500 bytes
-    meta      age(canonical {"meta", "r"}, padded → the same recipients): what was sealed, where, when, whom it concerns
-    commit    SHA-256("patrolbook/seal-commit/v1\\0" ‖ r ‖ canonical meta), in the clear part of the record
+    meta      age(canonical {"meta", "r"}, padded → the same recipients), twice: the facts that whoever is handed the object
+              needs to check it, and what the team told the province
+    commit    of each of the two, in the clear part of the record (`custody.commitments`)
 
-The commitment fixes the meta before anybody opens it, and 32 random bytes `r` keep it from being guessed. Hand-over
-wraps the object's secret (and the meta) again for a county, `rewrap`; the content is never touched, so its digest, its
-place in the log and its receipt stay what they are.
+The commitments fix both before anybody opens them. Hand-over wraps the object's secret and the facts again for a county,
+`rewrap`, and of what the team told gives its commitment only; the content is never touched, so its digest, its place in
+the log and its receipt stay what they are.
 
     secret, recipient = new_identity()              # the province's, made on its own station
     sealed = seal(video, file, [recipient])         # Sealed(sha256, size, plain, key_file)
-    told = seal_meta({"name": "MOV_1.mp4"}, [recipient])
+    told = seal_meta(Part.TEAM, {"name": "MOV_1.mp4"}, [recipient])
     open_sealed(file, open_key(sealed.key_file, secret), Path("MOV_1.mp4"), sealed=sealed[:2], plain=sealed.plain)
 
 age (age-encryption.org/v1) because it is a reviewed format with several implementations: `age -d` opens these files too.
@@ -33,12 +34,12 @@ from typing import Any, BinaryIO, NamedTuple
 import orjson
 import pyrage
 
+from custody.commitments import R_BYTES, Part, commitment
 from custody.digests import Digests, Hasher
 from schemas.labels import Label
 from sync.core.change import canonical
 from sync.core.errors import BrokenSeal, InvalidField, NoSealKeys, WrongSealKey
 
-COMMIT_TAG = b"patrolbook/seal-commit/v1\0"
 PIECE = 1 << 20
 LARGEST_SMALL = 256 * 1024
 """Key files and sealed meta are small; anything larger is not read into memory."""
@@ -65,7 +66,7 @@ class Sealed(NamedTuple):
 
 
 class SealedMeta(NamedTuple):
-    """The commitment (64 hexadecimal digits) for the clear part of the record, and the sealed meta."""
+    """The commitment (64 hexadecimal digits) for the clear part of the record, and the sealed meta that it is to."""
 
     commit: str
     sealed: bytes
@@ -123,15 +124,15 @@ def seal(source: BinaryIO, target: BinaryIO, recipients: Sequence[str]) -> Seale
     return Sealed(writer.digest.hexdigest(), writer.size, reader.hasher.digests(), key_file)
 
 
-def seal_meta(meta: Mapping[str, Any], recipients: Sequence[str]) -> SealedMeta:
-    """Seal what is told about an object (canonical JSON: no floats), and commit to it.
+def seal_meta(part: Part, meta: Mapping[str, Any], recipients: Sequence[str]) -> SealedMeta:
+    """Seal one part of what is told about an object (canonical JSON: no floats), and commit to it.
 
     :raises NoSealKeys, NotCanonical:
     """
-    r = secrets.token_bytes(32)
+    r = secrets.token_bytes(R_BYTES)
     body = canonical({"meta": meta, "r": r.hex()})
     padded = body.ljust(-(-len(body) // META_BLOCK) * META_BLOCK)
-    return SealedMeta(_commit(meta, r), pyrage.encrypt(padded, _recipients(recipients)))
+    return SealedMeta(commitment(part, meta, r), pyrage.encrypt(padded, _recipients(recipients)))
 
 
 # --- opening ---------------------------------------------------------------------------------------------------------
@@ -168,17 +169,25 @@ def open_meta(sealed: bytes, identity: str) -> OpenedMeta:
     body = _opened_small(sealed, identity, _META).rstrip(b" ")
     try:
         told = orjson.loads(body)
-        if told.keys() == {"meta", "r"} and type(told["meta"]) is dict and len(told["r"]) == 64:
+        if told.keys() == {"meta", "r"} and type(told["meta"]) is dict and len(told["r"]) == 2 * R_BYTES:
             return OpenedMeta(told["meta"], bytes.fromhex(told["r"]))
     except (ValueError, AttributeError, TypeError):
         pass
     raise BrokenSeal(what=_META, detail=Label("里面不是元数据", "what is inside is no meta"))
 
 
-def check_commitment(commit: str, opened: OpenedMeta) -> None:
-    """Raise BrokenSeal where the meta is not what the record committed to."""
-    if _commit(opened.meta, opened.r) != commit:
+def check_commitment(part: Part, commit: str, opened: OpenedMeta) -> None:
+    """Raise BrokenSeal where the meta is not what the record committed to as this part."""
+    if commitment(part, opened.meta, opened.r) != commit:
         raise BrokenSeal(what=_META, detail=Label("与记录中的承诺值不符", "it is not what the record committed to"))
+
+
+def plain_of(facts: Mapping[str, Any]) -> Digests:
+    """The digests of what is inside, as the tablet noted them in the facts. Raises BrokenSeal where there are none."""
+    try:
+        return Digests(**facts["plain"])
+    except (KeyError, TypeError) as error:
+        raise BrokenSeal(what=_META, detail=Label("其中没有原件的校验值", "it has no digests of what is inside")) from error
 
 
 def open_sealed(
@@ -192,7 +201,7 @@ def open_sealed(
     """Decrypt an object into `target`, which appears only when all of it is there and right.
 
     sealed  SHA-256 and size of the sealed bytes, from the signed record
-    plain   digests of what is inside, from the meta; None for either is a decision not to check it
+    plain   digests of what is inside, from the facts; None for either is a decision not to check it
 
     age hands out what it has decrypted before it knows that the rest is whole, so it goes to a temporary file first.
 
@@ -376,10 +385,6 @@ def _is_no_match(error: Exception) -> bool:
 
 def _broken(what: Label) -> BrokenSeal:
     return BrokenSeal(what=what, detail=_CUT_OR_CHANGED)
-
-
-def _commit(meta: Mapping[str, Any], r: bytes) -> str:
-    return hashlib.sha256(COMMIT_TAG + r + canonical(meta)).hexdigest()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -28,6 +28,8 @@ MODULES = (
     "sync.core.grade",
     "custody.archive",
     "custody.digests",
+    "custody.commitments",
+    "custody.captures",
     "custody.bundle",
     "custody.regrading",
     "custody.timestamps",

@@ -27,6 +27,7 @@ from PIL import Image
 
 from custody import archive, sealing
 from custody.bundle import MANIFEST, PREFIX, read_manifest
+from custody.commitments import Part
 from demo.films import make_film
 from demo.processes import Tablet, attempt, surroundings
 from demo.story import CODE, UUID, Story, one_line
@@ -142,8 +143,8 @@ class Custody:
         """On the province's own station, with the key from its safe."""
         (row,) = self.sealed()
         content, key_file = self.held(row["sha256"]), b64decode(row["key_file"])
-        told = sealing.open_meta(b64decode(row["meta"]), self.identity("province"))
-        sealing.check_commitment(row["commit"], told)
+        told = sealing.open_meta(b64decode(row["team"]), self.identity("province"))
+        sealing.check_commitment(Part.TEAM, row["team_commit"], told)
         self.expect("the county's key does not open it", not opens(key_file, self.identity("county")), "it does")
         out = self.folder / told.meta["name"]
         with open(content, "rb") as stream:

@@ -99,8 +99,10 @@ def _take_in(tablet: Tablet, entry: Entry) -> None:
         "size": capture.size,
         "key_file": b64encode(entry.key_file).decode(),
         "recipients_version": capture.recipients,
-        "commit": capture.commit,
-        "meta": b64encode(entry.meta).decode(),
+        "facts_commit": capture.facts_commit,
+        "facts": b64encode(entry.facts).decode(),
+        "team_commit": capture.team_commit,
+        "team": b64encode(entry.team).decode(),
         "capture": entry.statement.decode(),
         "capture_sig": b64encode(entry.signature).decode(),
         "capture_key": b64encode(entry.key).decode(),
@@ -115,7 +117,7 @@ def _take_in(tablet: Tablet, entry: Entry) -> None:
 
 
 def _audit(tablet: Tablet, text: str) -> str | None:
-    """The audit that a person named by a piece of its id; None where it fits none, or several: the meta keeps the text."""
+    """The audit that a person named by a piece of its id; None where it fits none, or several: what the team told keeps the text."""
     fits = [id for id in tablet.records(AUDITS) if text and (id.startswith(text) or id.endswith(text))]
     return fits[0] if len(fits) == 1 else None
 

@@ -7,7 +7,7 @@ key, which signs. `covert.py` takes the drop box into the store at the next unlo
     covert/head.json              number and hash of the newest capture
     covert/.new-…/content.age     being sealed; what a killed program left is swept, and nobody can open it
     covert/00000007/content.age   one sealed object, fsynced; the folder was renamed into place when it was whole
-    covert/00000007/capture.json  its statement, signature, key file and sealed meta
+    covert/00000007/capture.json  its statement, signature, key file, sealed facts, and what the team told, sealed apart
 
 A file is one object however large it is: its source is still there should sealing be cut. A stream has no other copy, so
 it is sealed in segments of at most 8 MiB or 10 seconds, each an object of its own, and a crash costs one at most.
@@ -20,6 +20,7 @@ import contextlib
 import hashlib
 import io
 import os
+import re
 import secrets
 import shutil
 from base64 import b64decode, b64encode
@@ -32,7 +33,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from custody import captures, media, sealing
 from custody.captures import Capture
-from custody.sealing import Sealed
+from custody.commitments import Part
+from custody.sealing import Sealed, SealedMeta
 from field_client import trustfile
 from field_client.platform import Clock, locks
 from field_client.platform.files import make_folder, replace_file, require_space, sync_folder, telling_disk_full
@@ -49,6 +51,7 @@ RESERVE_BYTES = 64 << 20
 LOOK_S = 0.25
 """How long a silent camera is waited for before it is looked whether to stop."""
 
+_MIME = re.compile(r"[a-z]+/[a-z0-9.+-]{1,60}\Z")
 _NEW = ".new-"
 _LEFT_S = 60.0
 _ABANDONED_S = 24 * 3600.0
@@ -64,9 +67,11 @@ class Source(Protocol):
 
 
 class About(NamedTuple):
-    """What a person tells of a capture. All of it is sealed, except `audit`.
+    """What a person tells of a capture. All of it is sealed, except `audit`, and but for `mime` none of it leaves the
+    province with a hand-over.
 
     audit  the id of the audit, or a piece of it: a locked tablet cannot look it up
+    name   of the file, where it is one; what comes from a camera has none
     place  a `Point` (schemas.fields)
     """
 
@@ -86,7 +91,8 @@ class Entry(NamedTuple):
     signature: bytes
     key: bytes
     key_file: bytes
-    meta: bytes
+    facts: bytes
+    team: bytes
 
     @property
     def content(self) -> Path:
@@ -295,18 +301,19 @@ class Sealer:
         with telling_disk_full(self._box.folder):
             scratch.mkdir(mode=0o700)
             try:
-                begun = self._clock.wall_ms()
+                begun = self._clock.wall_ms(), self._clock.mono_ms()
                 made = self._content(source, scratch / CONTENT)
                 if not made.plain.size and number == 1:
                     raise EmptyFile(file=about.name or Label("内容", "content"))
                 segment = {"recording": recording, "number": number, "last": is_last()}
-                told = sealing.seal_meta(self._meta(made, source, about, segment, begun), self._recipients)
+                facts = sealing.seal_meta(Part.FACTS, self._facts(made, source, about, segment, begun), self._recipients)
+                team = sealing.seal_meta(Part.TEAM, self._team(made, about), self._recipients)
 
                 def state(seq: int, prev: str) -> Capture:
-                    return self._capture(seq, prev, made, told, about, segment)
+                    return self._capture(seq, prev, made, facts, team, about, segment)
 
                 def rest(capture: Capture) -> bytes:
-                    return self._written(capture, made.key_file, told.sealed)
+                    return self._written(capture, made.key_file, facts.sealed, team.sealed)
 
                 return self._box.publish(scratch, state, rest)
             finally:
@@ -321,25 +328,34 @@ class Sealer:
             os.fsync(out.fileno())
         return made
 
-    def _meta(
-        self, made: Sealed, source: _Watched, about: About, segment: Mapping[str, Any], begun: int
+    def _facts(
+        self, made: Sealed, source: _Watched, about: About, segment: Mapping[str, Any], begun: tuple[int, int]
     ) -> dict[str, Any]:
+        """What whoever is handed the object needs to check it. No word of a person, and nothing that names the tablet."""
+        wall, mono = begun
         return {
             "v": 1,
             "content": made.sha256,
             "plain": made.plain._asdict(),
-            "mime": about.mime or media.identify(source.head),
-            "name": media.called(about.name),
-            "note": about.note,
-            "place": dict(about.place) if about.place else None,
-            "audit": about.audit,
-            "began": begun,
-            "ended": self._clock.wall_ms(),
+            "mime": about.mime if _MIME.match(about.mime) else media.identify(source.head),
+            "source": "file" if about.name else "camera",
+            "clock": {"began": wall, "ended": self._clock.wall_ms(), "elapsed": self._clock.mono_ms() - mono},
             **segment,
         }
 
+    def _team(self, made: Sealed, about: About) -> dict[str, Any]:
+        """What the team told the province. The place is among it: where somebody stood with a camera can lead to them."""
+        return {
+            "v": 1,
+            "content": made.sha256,
+            "name": media.called(about.name),
+            "note": about.note,
+            "audit": about.audit,
+            "place": dict(about.place) if about.place else None,
+        }
+
     def _capture(
-        self, seq: int, prev: str, made: Sealed, told: sealing.SealedMeta, about: About, segment: Mapping[str, Any]
+        self, seq: int, prev: str, made: Sealed, facts: SealedMeta, team: SealedMeta, about: About, segment: Mapping[str, Any]
     ) -> Capture:
         clock = self._clock
         return Capture(
@@ -349,8 +365,10 @@ class Sealer:
             sha256=made.sha256,
             size=made.size,
             key_file=_sha256(made.key_file),
-            meta=_sha256(told.sealed),
-            commit=told.commit,
+            facts=_sha256(facts.sealed),
+            facts_commit=facts.commit,
+            team=_sha256(team.sealed),
+            team_commit=team.commit,
             recipients=self._version,
             trust=self._trust,
             audit=about.audit,
@@ -358,14 +376,15 @@ class Sealer:
             **segment,
         )
 
-    def _written(self, capture: Capture, key_file: bytes, meta: bytes) -> bytes:
+    def _written(self, capture: Capture, key_file: bytes, facts: bytes, team: bytes) -> bytes:
         return orjson.dumps(
             {
                 "statement": capture.dump().decode(),
                 "sig": _text(capture.sign(self._key.sign)),
                 "key": _text(self._key.public_key().public_bytes_raw()),
                 "key_file": _text(key_file),
-                "meta": _text(meta),
+                "facts": _text(facts),
+                "team": _text(team),
             }
         )
 
@@ -374,21 +393,24 @@ def read_entry(folder: Path) -> Entry:
     """One object of a drop box, as far as its statement tells.
 
     :raises BrokenFile: it cannot be read, or pieces of it do not belong together
+    :raises Malformed: its statement is of another version of this program
     :raises BadSignature: it is not signed by the key that it names
     """
     try:
         told = orjson.loads((folder / CAPTURE).read_bytes())
         statement = told["statement"].encode()
-        signature, key, key_file, meta = (
-            b64decode(told[name], validate=True) for name in ("sig", "key", "key_file", "meta")
-        )
+        signature, key, key_file = (b64decode(told[name], validate=True) for name in ("sig", "key", "key_file"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BrokenFile(file=folder.name, detail=str(error)) from error
     capture = captures.open_capture(statement, signature, key)
-    if (_sha256(key_file), _sha256(meta)) != (capture.key_file, capture.meta):
-        detail = Label("密钥文件或元数据与声明不符", "the key file or the meta is not that of the statement")
+    try:
+        facts, team = (b64decode(told[name], validate=True) for name in ("facts", "team"))
+    except (ValueError, KeyError, TypeError) as error:
+        raise BrokenFile(file=folder.name, detail=str(error)) from error
+    if tuple(map(_sha256, (key_file, facts, team))) != (capture.key_file, capture.facts, capture.team):
+        detail = Label("密钥文件或密封的信息与声明不符", "the key file or what is sealed beside it is not that of the statement")
         raise BrokenFile(file=folder.name, detail=detail)
-    return Entry(folder, capture, statement, signature, key, key_file, meta)
+    return Entry(folder, capture, statement, signature, key, key_file, facts, team)
 
 
 # --- sources ---------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from custody import sealing
+from custody.commitments import Part
 from custody.recovery import Request, read_answer
 from field_client import trustfile
 from field_client.platform import database
@@ -58,7 +59,7 @@ def keep(home: Path, secrets: Secrets, device: str) -> int | None:
     slot = held(home)
     if slot is None or not _fits(slot, secrets) or slot.recipients != seal.recipients:
         told = {"database_key": secrets.database_key.hex(), "seed": secrets.seed.hex(), "device": device}
-        made = sealing.seal_meta(told, seal.recipients)
+        made = sealing.seal_meta(Part.KEYS, told, seal.recipients)
         slot = Slot(device, seal.version, seal.recipients, made.commit, _check_of(secrets), made.sealed)
         noted = {**slot._asdict(), "sealed": _text(slot.sealed), "v": 1}
         replace_file(home / FILE, json.dumps(noted).encode())
@@ -114,7 +115,7 @@ def finish(home: Path, vault: Vault, answer: Path, new_pin: Callable[[], str]) -
         raise NotFound(what=Label("恢复请求（先运行 recover ask）", "a request (run recover ask first)")) from None
     opened = sealing.open_meta(read_answer(answer), identity)
     if slot is not None:
-        sealing.check_commitment(slot.commit, opened)
+        sealing.check_commitment(Part.KEYS, slot.commit, opened)
     try:
         secrets = Secrets(bytes.fromhex(opened.meta["database_key"]), bytes.fromhex(opened.meta["seed"]))
     except (KeyError, ValueError, TypeError) as error:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,8 +27,9 @@ from custody.timeline import Mark, Marks
 from schemas.base import DELETED
 from schemas.fields import Attachments, Ref, Tags
 from schemas.kinds.evidence import OPERATIONS, SOURCES, STATUTORY_KINDS
+from schemas.kinds.handover import Handover
 from schemas.labels import Label
-from server import acts, digesting, minors, trusts, witnesses
+from server import acts, digesting, handovers, minors, openings, trusts, witnesses
 from server.acts import Act
 from server.grading import Grader
 from server.instance import Instance
@@ -84,18 +85,23 @@ def make(
     rights: Rights,
     originals: bool = True,
     with_minors: bool = False,
+    secret: str = "",
     progress: Progress = lambda what, done, total: None,
 ) -> Made:
     """Write the bundle of a record into a new file, whole or not at all.
 
     with_minors: files in which minors are visible go in too, which the log says; else covered copies take their place
+    secret: of the county, in memory only: with it the facts of handed-over files go in too, so that a stranger can check them
 
     :raises NotFound: there is no such record within the person's rights
     :raises MinorsVisible: of such a file there is no covered copy
+    :raises NotReceived, PastDue, WrongSealKey, BrokenSeal: there is a `secret`, and the facts of a hand-over may not or cannot
+        be opened with it
     """
     now = house.now()
     with house.database.read() as conn:
         shown = _gathered(house, conn, record, rights)
+    disclosed = _disclosed(house, shown, secret) if secret else []
     told_apart = {id: one.values for id, one in shown.items() if one.state.kind == "evidence"}
     exposing = set() if with_minors or not originals else minors.exposing(told_apart)
     minors.require_covered(told_apart, exposing)
@@ -135,6 +141,8 @@ def make(
         authority = trust.trust.authority if trust is not None else voice.origin
         if trust is not None:
             draft.texts |= trust.files()
+        if disclosed:
+            draft.texts["disclosed.ndjson"] = joined(disclosed)
         draft.texts["acts.ndjson"] = joined(
             [{"act": a.content.decode(), "leaf": a.leaf, "log": _origin(house, a)} for a in told]
         )
@@ -181,6 +189,26 @@ def _gathered(house: Instance, conn: Connection, record: str, rights: Rights) ->
     if record not in found:
         raise NotFound(what=record)
     return found
+
+
+def _disclosed(house: Instance, shown: Mapping[str, _Shown], secret: str) -> list[dict[str, Any]]:
+    """The facts of every file of the hand-overs that are shown, each with the random bytes of its commitment."""
+    found = []
+    for record, one in sorted(shown.items()):
+        if one.state.kind != Handover.kind:
+            continue
+        barred = openings.bar(one.values, house.now())
+        if barred is not None:
+            raise barred
+        for key, named in sorted(_entries(one.values, "objects").items()):
+            opened = handovers.facts_of(named, _entries(one.values, "keys")[key], secret)
+            found.append({"facts": opened.meta, "handover": record, "object": key, "r": opened.r.hex()})
+    return found
+
+
+def _entries(values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    start = f"{name}/"
+    return {path.removeprefix(start): value for path, value in values.items() if path.startswith(start)}
 
 
 def _in_sight(schema: Any, state: State, rights: Rights) -> bool:
@@ -663,6 +691,7 @@ README = """电子证据包
   acts.ndjson   服务器的动作：登记设备、收讫文件、查阅、导出
   proofs.ndjson、checkpoints.ndjson   日志的证明
   attested.ndjson、stamps/   见证会签和可信时间戳
+  disclosed.ndjson   交办件的核验信息（如有）；组内信息只有承诺值，不在包内
   trust.json    信任文件，由根密钥签名
 
 如何独立验证（不需要联网，也不需要服务器）：

@@ -109,10 +109,10 @@ def compared(conn: Connection, values: Mapping[str, Any]) -> Compared | None:
     return Compared(kept is not None, _wrong(values, kept) if kept is not None else ())
 
 
-def contradicted(house: Instance) -> Iterator[tuple[dict[str, Any], tuple[Claim, ...]]]:
-    """Every row of evidence with a wrong claim, and its wrong claims."""
+def contradicted(house: Instance, area: str = "") -> Iterator[tuple[dict[str, Any], tuple[Claim, ...]]]:
+    """Every row of evidence in an area with a wrong claim, and its wrong claims."""
     with house.database.read() as conn:
-        for values, kept in digests.contradicted(conn, house.projections.table(Evidence.kind)):
+        for values, kept in digests.contradicted(conn, house.projections.table(Evidence.kind), area):
             yield values, _wrong(values, kept)
 
 

@@ -13,25 +13,23 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from base64 import b64decode
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from custody import sealing
-from custody.digests import Digests
 from custody.pictures.orders import Redaction
 from schemas.kinds.export import LONGEST_DAYS, Export
 from schemas.kinds.sealed_evidence import SealedEvidence
 from schemas.labels import Label
-from server import acts, decisions, finding, openings, redaction
+from server import acts, decisions, finding, openings, redaction, sealed
 from server.finding import Seen
 from server.instance import Instance
 from server.moments import day, moment
-from server.storage import blobs, facts
+from server.storage import facts
 from server.storage.files import write_new
 from server.storage.people import Person
-from sync.core.errors import BrokenSeal, InvalidField, MinorsVisible, NotFound, NotLogged, NotReady, Problem, Refused
+from sync.core.errors import InvalidField, MinorsVisible, NotFound, NotLogged, Problem, Refused
 from sync.core.releasing import NEEDED, approvers, objects_of
 from sync.core.rules import Rights
 from sync.core.signing import content_hash
@@ -65,6 +63,9 @@ def propose(
     if not wish.boxes and not nobody:
         detail = Label("要有遮挡方框；经查看无人可识别的用 --nobody", "has to be given, or --nobody where nobody could be known")
         raise InvalidField(field="box", detail=detail)
+    if film and (wish.at_ms is not None or wish.page > 1):
+        detail = Label("导出整段视频时不写时刻或页码", "goes with a picture, not with a whole film")
+        raise InvalidField(field="at" if wish.at_ms is not None else "page", detail=detail)
     today = date.fromisoformat(day(house.now()))
     if not today <= date.fromisoformat(until) <= today + timedelta(days=LONGEST_DAYS):
         detail = Label(f"从今天起最多 {LONGEST_DAYS} 天", f"is within {LONGEST_DAYS} days from today")
@@ -81,6 +82,7 @@ def propose(
         "until": until,
         "status": "proposed",
         **({"at_ms": wish.at_ms} if wish.at_ms is not None else {}),
+        **({"page": wish.page} if wish.page > 1 else {}),
         **({"nobody": True} if nobody else {}),
     }
     return decisions.write(house.desk, Export.kind, None, values, by=[by.id], rights=rights).record
@@ -165,27 +167,18 @@ def make(house: Instance, by: Person, rights: Rights, text: str, secret: str, ta
 
 def _drawn(house: Instance, by: Person, proposal: Seen, evidence: Seen, secret: str) -> bytes:
     """The copy. The sealed object is opened for as long as it takes to draw, into a folder that is gone afterwards."""
-    values = evidence.values
-    with house.database.read() as conn:
-        held = blobs.get(conn, values["sha256"])
-    if held is None or held.size != values["size"]:
-        raise NotReady(action=_ACTION, detail=Label("密封文件还没有收到", "the sealed file has not arrived"))
-    own = sealing.open_key(b64decode(values["key_file"]), secret)
-    opened = sealing.open_meta(b64decode(values["meta"]), secret)
-    sealing.check_commitment(values["commit"], opened)
-    if opened.meta.get("content") != values["sha256"]:
-        detail = Label("说的是另一个文件", "it is about another file")
-        raise BrokenSeal(what=Label("密封的元数据", "the sealed meta"), detail=detail)
-    found = openings.Found(held, evidence.record, restricted=True)
+    checked = sealed.check(house, evidence, secret, _ACTION)
+    found = openings.Found(checked.blob, evidence.record, restricted=True)
     device, purpose = openings.at_desk(house, by), f"导出：{proposal.values['purpose']}"
     openings.enter(house, device, found, purpose=purpose[: openings.LONGEST_PURPOSE], alone=True, wall=WALL)
     boxes = tuple((int(x), int(y), int(w), int(h)) for x, y, w, h in proposal.values.get("boxes") or ())
+    held = checked.blob
     with tempfile.TemporaryDirectory(prefix="patrolbook-", dir=_scratch(held.size)) as folder:
         plain = Path(folder) / "plain"
         with open(house.files.path(held.sha256), "rb") as stream:
-            digests = Digests(**opened.meta["plain"])
-            sealing.open_sealed(stream, own, plain, sealed=(held.sha256, held.size), plain=digests)
-        wish = Redaction(boxes, _moment(proposal))
+            digests = sealing.plain_of(checked.told.meta)
+            sealing.open_sealed(stream, checked.secret, plain, sealed=(held.sha256, held.size), plain=digests)
+        wish = Redaction(boxes, _moment(proposal), int(proposal.values.get("page") or 1))
         return redaction.drawn(plain, wish, evidence.record[-12:])[0]
 
 

@@ -8,12 +8,14 @@ county's own private key, which the server does not have.
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from custody import sealing
+from custody.commitments import Part
 from custody.digests import Digests
+from custody.sealing import OpenedMeta
 from schemas.kinds.handover import Handover, days_left, overdue, past
 from schemas.labels import Label
 from server import decisions, finding, openings
@@ -27,6 +29,7 @@ from sync.core.rules import Rights
 from sync.core.signing import content_hash
 
 PROVINCE = "province"
+_FACTS = Label("密封的核验信息", "the sealed facts")
 
 
 class Told(NamedTuple):
@@ -38,10 +41,10 @@ class Told(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """A file that was opened: its leaf in the log, and what was told about it when it was captured."""
+    """A file that was opened: its leaf in the log, and the facts that the tablet noted when it was captured."""
 
     leaf: int | None
-    meta: dict[str, Any]
+    facts: dict[str, Any]
     plain: Digests
 
 
@@ -103,13 +106,32 @@ def open_object(
             raise barred
         found = found._replace(record=seen.record)
     own = sealing.open_key(b64decode(keys["key_file"]), secret)
-    opened = sealing.open_meta(b64decode(keys["meta"]), secret)
-    sealing.check_commitment(keys["commit"], opened)
-    plain = _plain(opened.meta)
+    facts = facts_of(named, keys, secret).meta
+    plain = sealing.plain_of(facts)
     leaf = openings.enter(house, device, found, purpose=purpose, alone=True)
     with open(house.files.path(named["sha256"]), "rb") as stream:
         sealing.open_sealed(stream, own, target, sealed=(named["sha256"], named["size"]), plain=plain)
-    return Opened(leaf, opened.meta, plain)
+    return Opened(leaf, facts, plain)
+
+
+def facts_of(named: Mapping[str, Any], keys: Mapping[str, Any], secret: str) -> OpenedMeta:
+    """The facts of one object of a hand-over, seen to be those that the tablet committed to.
+
+    named, keys: its values under `objects` and `keys`
+
+    :raises WrongSealKey, BrokenSeal:
+    """
+    if not {"facts", "facts_commit", "team_commit"} <= keys.keys():
+        detail = Label(
+            "是另一版本的交办，没有单独的核验信息；请省级重新交办",
+            "it was handed over by another version, without facts of their own; have the province hand it over anew",
+        )
+        raise BrokenSeal(what=_FACTS, detail=detail)
+    opened = sealing.open_meta(b64decode(keys["facts"]), secret)
+    sealing.check_commitment(Part.FACTS, keys["facts_commit"], opened)
+    if opened.meta.get("content") != named["sha256"]:
+        raise BrokenSeal(what=_FACTS, detail=Label("说的是另一个文件", "they are about another file"))
+    return opened
 
 
 def report(
@@ -197,12 +219,3 @@ def _step(
 
 def _write(house: Instance, seen: Seen, values: dict[str, Any], by: Person, rights: Rights) -> None:
     decisions.write(house.desk, Handover.kind, seen.record, values, by=[by.id], rights=rights)
-
-
-def _plain(meta: dict[str, Any]) -> Digests:
-    """The digests of what is inside, as the tablet noted them when it was captured."""
-    try:
-        return Digests(**meta["plain"])
-    except (KeyError, TypeError) as error:
-        detail = Label("其中没有原件的校验值", "it has no digests of what is inside")
-        raise BrokenSeal(what=Label("密封的元数据", "the sealed meta"), detail=detail) from error

@@ -3,12 +3,13 @@
 Everything here happens behind the wall but its last step, which writes the handover in front of it. That step, the act
 `released` in the sealed log and the new status of the proposal are one transaction, the act first: either all of it is
 there or nothing. The province's secret is used before, on the station that holds it, and never written anywhere. Only
-key files and sealed meta are wrapped again; the sealed bytes stay as they are, and so does their digest.
+key files and sealed facts are wrapped again; the sealed bytes stay as they are, and so does their digest. What the team told
+stays behind the wall: the county has its commitment, and no key to it.
 """
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
@@ -18,14 +19,14 @@ from schemas.kinds.handover import Handover, past
 from schemas.kinds.release import Release
 from schemas.kinds.sealed_evidence import SealedEvidence
 from schemas.labels import Label
-from server import acts, decisions, finding, trusts
+from server import acts, decisions, finding, sealed, trusts
 from server.finding import Seen
 from server.instance import Instance
 from server.moments import day, moment
-from server.storage import blobs, facts
+from server.storage import facts
 from server.storage.database import Connection
 from server.storage.people import Person
-from sync.core.errors import BrokenSeal, InvalidField, NoSealKeys, NotLogged, NotReady, Refused
+from sync.core.errors import InvalidField, NoSealKeys, NotLogged, NotReady, Refused
 from sync.core.releasing import NEEDED, approvers, objects_of
 from sync.core.rules import Rights
 from sync.core.signing import content_hash
@@ -87,8 +88,8 @@ def propose(
         named = [finding.one(house, rights, SealedEvidence.kind, text) for text in evidence]
     else:
         with house.database.read() as conn:
-            sealed = list(finding.every(house, conn, rights, SealedEvidence.kind))
-        named = [one for one in sealed if one.values.get("audit") == known.record]
+            known_here = list(finding.every(house, conn, rights, SealedEvidence.kind))
+        named = [one for one in known_here if one.values.get("audit") == known.record]
     for one in named:
         if one.values.get("audit") not in (None, known.record):
             detail = Label(f"{one.record} 属于另一次暗访", f"{one.record} belongs to another audit")
@@ -143,7 +144,7 @@ def release(
 
     :raises Refused: it was not approved
     :raises NoSealKeys: the trust file names no key of the county
-    :raises WrongSealKey, BrokenSeal: the secret does not open a key file, or the meta is not what was committed to
+    :raises WrongSealKey, BrokenSeal: the secret does not open a key file, or something is not what was captured
     :raises NotReady: the server does not hold the bytes of an object
     :raises NotLogged: the act could not be written; then nothing was
     """
@@ -203,22 +204,12 @@ def _write(house: Instance, proposal: Seen, values: dict[str, Any], by: Person, 
 
 def _wrap(house: Instance, evidence: Seen, secret: str, county: tuple[str, ...]) -> Wrapped:
     values = evidence.values
-    with house.database.read() as conn:
-        held = blobs.get(conn, values["sha256"])
-    if held is None or held.size != values["size"]:
-        detail = Label(f"{evidence.record} 的密封文件还没有收到", f"the sealed file of {evidence.record} has not arrived")
-        raise NotReady(action=Label("移交", "hand over"), detail=detail)
-    key_file, meta = (b64decode(values[name]) for name in ("key_file", "meta"))
-    sealing.open_key(key_file, secret)  # what is wrapped again is a key, and not whatever a tablet sent in its place
-    opened = sealing.open_meta(meta, secret)
-    sealing.check_commitment(values["commit"], opened)
-    if opened.meta.get("content") != values["sha256"]:
-        detail = Label("说的是另一个文件", "it is about another file")
-        raise BrokenSeal(what=Label("密封的元数据", "the sealed meta"), detail=detail)
+    checked = sealed.check(house, evidence, secret, Label("移交", "hand over"))
     keys = {
-        "key_file": b64encode(sealing.rewrap(key_file, secret, county)).decode(),
-        "meta": b64encode(sealing.rewrap(meta, secret, county)).decode(),
-        "commit": values["commit"],
+        "key_file": b64encode(sealing.rewrap(checked.key_file, secret, county)).decode(),
+        "facts": b64encode(sealing.rewrap(checked.facts, secret, county)).decode(),
+        "facts_commit": values["facts_commit"],
+        "team_commit": values["team_commit"],
     }
     return Wrapped({"sha256": values["sha256"], "size": values["size"], "mime": AGE}, keys)
 

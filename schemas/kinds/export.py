@@ -57,7 +57,7 @@ class Export(RecordSchema):
         always_open=frozenset({"notes", "refusal", "derived"}),
     )
     sections = (
-        Section(Label("导出什么", "What goes out"), ("objects", "area", "form", "boxes", "at_ms", "nobody")),
+        Section(Label("导出什么", "What goes out"), ("objects", "area", "form", "boxes", "at_ms", "page", "nobody")),
         Section(Label("给谁、为何", "For whom and why"), ("recipient", "purpose", "until")),
         Section(Label("审批", "Approval"), ("approvals", "refusal", "status", "derived", "notes")),
     )
@@ -67,6 +67,7 @@ class Export(RecordSchema):
     form = Choice(Label("形式", "Form"), FORMS, frozen=True, required=True)
     boxes = Rows(Label("遮挡方框（像素）", "Boxes that are destroyed, in pixels"), frozen=True)
     at_ms = Integer(Label("视频中的时刻", "Moment of the film"), least=0, unit="ms", frozen=True)
+    page = Integer(Label("PDF 第几页", "Page of a PDF"), least=1, frozen=True)
     nobody = Flag(Label("经查看，画面中无可识别的人", "Looked at: nobody could be known by it"), frozen=True)
     recipient = Text(Label("交给谁", "For whom"), most=500, frozen=True, required=True)
     purpose = Text(Label("用途", "What for"), most=2000, lines=True, frozen=True, required=True)

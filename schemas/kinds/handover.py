@@ -2,7 +2,7 @@
 
 It is what the county sees of an undercover audit, and all of it: 文书 D22, the sealed files by digest, and the keys to
 them, wrapped for the county. Until it is written the county sees nothing, and it names neither the team nor the audit nor
-the proposal. What the files show is a lead: the county collects its own evidence and links it here.
+the proposal; of what the team told it has the commitment, so that nobody can tell it differently later. What the files show is a lead: the county collects its own evidence and links it here.
 
 Being overdue is never stored: it is a matter of today's date.
 """
@@ -60,6 +60,7 @@ class Handover(RecordSchema):
     """One hand-over to one county."""
 
     kind = "handover"
+    version = 2  # 1 took along what the team told
     label = Label("交办", "Hand-over")
     title = "number"
     makers = DESK_ROLES | {"officer"}
@@ -136,8 +137,9 @@ class Handover(RecordSchema):
         Label("密钥", "Keys"),
         {
             "key_file": Label("重新封装的密钥文件", "Key file, wrapped again"),
-            "meta": Label("重新封装的元数据", "Meta, wrapped again"),
-            "commit": Label("元数据承诺值", "Commitment to the meta"),
+            "facts": Label("重新封装的核验信息", "Facts, wrapped again"),
+            "facts_commit": Label("核验信息承诺值", "Commitment to the facts"),
+            "team_commit": Label("组内信息承诺值（内容不移交）", "Commitment to what the team told, which is not handed over"),
         },
         roles=PROVINCE,
     )

@@ -1,9 +1,10 @@
 """密封证据: one file of an undercover team, sealed when it was captured. Nobody below the province can open it.
 
 Its clear part says what is needed to carry it, to count it and to prove it untouched: digest and size of the sealed
-bytes, who may open it, how the segments of a recording follow each other, and a commitment to the rest. What was
-recorded, where, of whom, its type and its name are in `meta`, which is sealed as well. The size tells how long a
-recording is about; docs/decisions/0018 says why that is not hidden.
+bytes, who may open it, how the segments of a recording follow each other, and two commitments to the rest. The rest is sealed
+as well, in two parts: `facts`, by which whoever is handed the file checks it (digests of what is inside, type, source,
+times), and `team`, what the team told the province (name, note, audit, place), which no hand-over takes along. The size tells
+how long a recording is about.
 
 Before it may be shown in front of the wall, somebody at the province reviews whether it was come by lawfully. The answers
 are one value, so that no merge mixes two people's; whether it may be used follows from them (`withheld`).
@@ -38,12 +39,13 @@ class SealedEvidence(RecordSchema):
     label = Label("密封证据", "Sealed evidence")
     title = "recording"
     compartment = "sealed"
+    version = 2  # 1 had one commitment over everything that was told
     makers = DESK_ROLES | {"team"}
     sections = (
         Section(Label("归属", "Belongs to"), ("audit", "area")),
         Section(Label("录制", "Recording"), ("recording", "number", "last")),
-        Section(Label("密封内容", "Sealed content"), ("sha256", "size", "recipients_version", "commit")),
-        Section(Label("密钥与元数据", "Key and meta"), ("key_file", "meta")),
+        Section(Label("密封内容", "Sealed content"), ("sha256", "size", "recipients_version", "facts_commit", "team_commit")),
+        Section(Label("密钥与元数据", "Key and meta"), ("key_file", "facts", "team")),
         Section(Label("采集声明", "Statement of the capture"), ("capture", "capture_sig", "capture_key")),
         Section(Label("合法性审查", "Legality review"), ("review",)),
     )
@@ -70,8 +72,24 @@ class SealedEvidence(RecordSchema):
     recipients_version = Integer(
         Label("收件公钥版本", "Version of the recipients"), least=0, frozen=True, required=True
     )
-    commit = Digest(Label("元数据承诺值", "Commitment to the meta"), frozen=True, required=True)
-    meta = Text(Label("密封的元数据", "Sealed meta"), most=400_000, pattern=_BASE64, frozen=True, required=True)
+    facts_commit = Digest(Label("核验信息承诺值", "Commitment to the facts"), frozen=True, required=True)
+    facts = Text(
+        Label("密封的核验信息", "Sealed facts"),
+        most=400_000,
+        pattern=_BASE64,
+        frozen=True,
+        required=True,
+        hint=Label("原件校验值、类型、来源、时间；交办时移交", "Digests, type, source, times; handed over with the file"),
+    )
+    team_commit = Digest(Label("组内信息承诺值", "Commitment to what the team told"), frozen=True, required=True)
+    team = Text(
+        Label("密封的组内信息", "Sealed, what the team told"),
+        most=400_000,
+        pattern=_BASE64,
+        frozen=True,
+        required=True,
+        hint=Label("文件名、说明、暗访编号、位置；不出省级", "Name, note, audit, place; stays with the province"),
+    )
     capture = Text(
         Label("采集声明", "Statement of the capture"),
         most=4000,

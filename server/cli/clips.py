@@ -11,7 +11,7 @@ from custody import sealing
 from schemas.kinds.export import Export
 from schemas.labels import Label
 from server import exports, finding
-from server.cli.evidence import at, boxes, wish_of
+from server.cli.evidence import at, boxes, page, wish_of
 from server.cli.frame import Group, Run, as_json, by, command, main, option, passphrase, reason
 from server.cli.handover import identity
 from sync.core.releasing import NEEDED, approvers
@@ -36,6 +36,7 @@ _EXAMPLE = "01a202f7-0e2e-7a03-a06d-0afab0ed9a61"
 @click.argument("evidence")
 @boxes
 @at
+@page
 @option("--film", is_flag=True, about=Label("导出整段视频（无声）；不写则导出图片", "The whole film, without sound; else a picture"))
 @option("--nobody", is_flag=True, about=Label("经查看，画面中无可识别的人", "Looked at: nobody could be known by it"))
 @option("--for", "recipient", required=True, about=Label("交给谁", "For whom"))
@@ -45,12 +46,12 @@ _EXAMPLE = "01a202f7-0e2e-7a03-a06d-0afab0ed9a61"
 )
 @by
 def propose(
-    run: Run, evidence: str, boxes: tuple[tuple[int, int, int, int], ...], at_s: float | None, film: bool, nobody: bool,
-    recipient: str, purpose: str, until: datetime, by: str | None,
+    run: Run, evidence: str, boxes: tuple[tuple[int, int, int, int], ...], at_s: float | None, page: int, film: bool,
+    nobody: bool, recipient: str, purpose: str, until: datetime, by: str | None,
 ) -> None:  # fmt: skip
     person = run.person(by)
     made = exports.propose(
-        run.house, person, run.rights_of(person), evidence, wish_of(boxes, at_s, 1), film=film, nobody=nobody,
+        run.house, person, run.rights_of(person), evidence, wish_of(boxes, at_s, page), film=film, nobody=nobody,
         recipient=recipient, purpose=purpose, until=f"{until:%Y-%m-%d}",
     )  # fmt: skip
     run.say(Label(f"已提请：{made}", f"Proposed: {made}"), "bold green")

@@ -143,14 +143,15 @@ def told_wrong(claim: digesting.Claim) -> Label:
         "Compute chunk tree and SM3 from the files and list the evidence whose record states others; then the exit code is 1. "
         "serve computes them in the background; this command does what is left.",
     ),
-    "patrolbook-server evidence verify",
+    "patrolbook-server evidence verify --area 430104",
 )
+@option("--area", default="", about=Label("只列这个区划的证据", "Only evidence of this division"))
 @as_json
-def verify(run: Run, as_json: bool) -> None:
+def verify(run: Run, area: str, as_json: bool) -> None:
     with run.progress() as bar:
         task = bar.add_task(run.text(Label("文件", "Files")), total=None)
         done = digesting.catch_up(run.house, lambda n, total: bar.update(task, completed=n, total=total))
-    found = list(digesting.contradicted(run.house))
+    found = list(digesting.contradicted(run.house, area))
     if as_json:
         listed = [{"evidence": row["record"], "sha256": row["sha256"], "wrong": [one._asdict() for one in wrong]} for row, wrong in found]
         run.json({"read": done.read, "unreadable": [one.facts["file"] for one in done.problems], "evidence": listed})

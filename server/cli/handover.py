@@ -302,8 +302,8 @@ def open_object(
     opened = handovers.open_object(
         run.house, person, run.rights_of(person), id, object, secret=secret, target=out, purpose=purpose
     )
-    name, size = opened.meta.get("name") or "", opened.plain.size
-    run.say(Label(f"已写入 {out}：{name}，{size} 字节", f"Wrote {out}: {name}, {size} bytes"), "bold green")
+    mime, size = opened.facts.get("mime") or "", opened.plain.size
+    run.say(Label(f"已写入 {out}：{mime}，{size} 字节", f"Wrote {out}: {mime}, {size} bytes"), "bold green")
     run.say(Label(f"SHA-256：{opened.plain.sha256}，与采集时一致", f"SHA-256: {opened.plain.sha256}, as captured"))
     run.say(Label(f"日志第 {opened.leaf} 位", f"Leaf {opened.leaf} of the log"))
     run.say(Label("只作线索；处罚须另行依法取证", "It is a lead; a penalty needs evidence collected anew"), "yellow")

@@ -234,19 +234,30 @@ def show(run: Run, as_json: bool) -> None:
     is_flag=True,
     about=Label("出现未成年人的原件也附上（依法随卷移送），写入日志", "With files in which minors are visible, for a case file; the log says so"),
 )
+@option(
+    "--identity",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    about=Label(
+        "县区私钥文件：把交办件的核验信息（原件校验值、类型、时间）也附上，供核验承诺值",
+        "The county's private key: with the facts of handed-over files (digests, type, times), so that commitments can be checked",
+    ),
+)
+@passphrase
 @by
 def bundle(
-    run: Run, record: str, out: Path | None, purpose: str, no_originals: bool, with_minors: bool, by: str | None
-) -> None:
+    run: Run, record: str, out: Path | None, purpose: str, no_originals: bool, with_minors: bool, identity: Path | None,
+    passphrase: str | None, by: str | None,
+) -> None:  # fmt: skip
     person = run.person(by)
     target = out or Path(f"bundle-{record[-8:]}.fib")
     if target.exists():
         raise Refused(detail=Label(f"{target} 已存在，不会覆盖", f"{target} is there already and is not written over"))
+    secret = sealing.unlock_identity(identity.read_bytes(), run.ask(passphrase)) if identity is not None else ""
     with run.progress() as bar:
         task = bar.add_task(run.text(Label("整理证据", "Gathering evidence")), total=None)
         made = bundles.make(
             run.house, record, target, purpose=purpose, by=person.id, rights=run.rights_of(person),
-            originals=not no_originals, with_minors=with_minors, progress=lambda what, done, total: bar.update(task, completed=done, total=total),
+            originals=not no_originals, with_minors=with_minors, secret=secret, progress=lambda what, done, total: bar.update(task, completed=done, total=total),
         )  # fmt: skip
     size, count = f"{made.size / (1 << 20):.1f} MiB", len(made.report.items)
     run.say(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Table, func, or_, select
+from sqlalchemy import Connection, Table, func, or_, select, true
 
 from server.storage.database import Bulk
 from server.storage.tables_access import blob_digests, digests_todo
@@ -44,13 +44,14 @@ def of(conn: Connection, sha256: str) -> Kept | None:
     return Kept(*row) if row else None
 
 
-def contradicted(conn: Connection, evidence: Table) -> Iterator[tuple[dict[str, Any], Kept]]:
-    """The rows of evidence that claim another tree or SM3 than was computed, oldest first."""
+def contradicted(conn: Connection, evidence: Table, area: str = "") -> Iterator[tuple[dict[str, Any], Kept]]:
+    """The rows of evidence in an area that claim another tree or SM3 than was computed, oldest first."""
     kept = blob_digests.c
     wanted = (
         select(evidence, kept.tree.label("kept_tree"), kept.sm3.label("kept_sm3"))
         .join(blob_digests, kept.sha256 == evidence.c.sha256)
         .where(evidence.c.deleted.is_(False), or_(evidence.c.tree != kept.tree, evidence.c.sm3 != kept.sm3))
+        .where(evidence.c.area.startswith(area, autoescape=True) if area else true())
         .order_by(evidence.c.record)
     )
     for row in conn.execute(wanted):

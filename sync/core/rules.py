@@ -140,12 +140,22 @@ def _check_values(change: Change, schema: type[RecordSchema]) -> Disposition | N
     except Invalid as invalid:
         return _quarantine("invalid-field", invalid.path, invalid.problem)
     if unknown is not None and change.schema <= schema.version:
-        return _quarantine("unknown-field", unknown, Label("没有这个字段", "there is no such field"))
+        return _quarantine("unknown-field", unknown, _no_such_field(change, schema))
     if change.replaces:
         for path in change.set:
             if change.parents(path) and schema.merge_of(path) == "counter":
                 return _quarantine("invalid-field", path, Label("增量不替换任何值", "an increment replaces nothing"))
     return None
+
+
+def _no_such_field(change: Change, schema: type[RecordSchema]) -> Label:
+    if change.schema == schema.version:
+        return Label("没有这个字段", "there is no such field")
+    return Label(
+        f"没有这个字段：写成时用第 {change.schema} 版记录格式，现为第 {schema.version} 版；请升级平板程序后重新填写",
+        f"there is no such field: it was written in version {change.schema} of this record and {schema.version} is in use; update "
+        "the tablet's program and write it again",
+    )
 
 
 def _permission(

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
 from custody.captures import Capture, gaps, open_capture, read_capture
-from sync.core.change import START
+from sync.core.change import START, canonical
 from sync.core.errors import BadSignature, InvalidField, Malformed, NotCanonical
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = KEY.public_key().public_bytes_raw()
 FIRST = Capture(
     seq=1, prev=START, record="01932-a", recording="01932-r", number=1, last=True, sha256="ab" * 32, size=1234,
-    key_file="cd" * 32, meta="ef" * 32, commit="01" * 32, recipients=7, trust="23" * 32, audit="",
+    key_file="cd" * 32, facts="ef" * 32, facts_commit="01" * 32, team="45" * 32, team_commit="67" * 32, recipients=7, trust="23" * 32, audit="",
     clock={"wall": 1, "mono": 2, "boot": "b"},
 )  # fmt: skip
 
@@ -67,6 +68,14 @@ def test_spaces_and_further_members_are_no_written_form() -> None:
     for bad in (FIRST.dump() + b" ", b"[]", b"{", FIRST.dump().replace(b'{"audit"', b'{"a":1,"audit"')):
         with pytest.raises((Malformed, NotCanonical)):
             read_capture(bad)
+
+
+def test_a_statement_of_the_first_version_is_refused_in_words() -> None:
+    body = orjson.loads(FIRST.dump())
+    old = {name: value for name, value in body.items() if not name.startswith(("facts", "team"))}
+    with pytest.raises(Malformed) as refused:
+        read_capture(canonical(old | {"v": 1, "meta": "ef" * 32, "commit": "01" * 32}))
+    assert "第 1 版" in refused.value.text("zh") and "version 1" in refused.value.text("en")
 
 
 @given(st.permutations(range(6)))

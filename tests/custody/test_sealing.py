@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from custody import sealing
+from custody.commitments import Part
 from custody.digests import Digests, digests_of
 from custody.sealing import (
     Sealed,
@@ -88,7 +89,7 @@ def test_no_flipped_bit_and_no_cut_of_the_content_is_missed(
 @given(at=st.integers(0, 10_000), bit=st.integers(0, 7), cut=st.booleans())
 def test_a_damaged_key_file_or_meta_is_never_taken_for_another(at: int, bit: int, cut: bool) -> None:
     made, _ = sealed_bytes(b"x")
-    for small, read in ((made.key_file, open_key), (seal_meta(META, BOTH).sealed, open_meta)):
+    for small, read in ((made.key_file, open_key), (seal_meta(Part.FACTS, META, BOTH).sealed, open_meta)):
         with pytest.raises((BrokenSeal, WrongSealKey)):
             read(damaged(small, at, bit, cut), ESCROW.secret)  # type: ignore[operator]
 
@@ -97,30 +98,30 @@ def test_a_damaged_key_file_or_meta_is_never_taken_for_another(at: int, bit: int
 @given(st.dictionaries(st.text("abcdef", min_size=1), st.text() | st.integers(-(2**53) + 1, 2**53 - 1) | st.none()))
 def test_meta_comes_back_as_it_was_told_and_fits_its_commitment(meta: dict[str, object]) -> None:
     try:
-        made = seal_meta(meta, BOTH)
+        made = seal_meta(Part.FACTS, meta, BOTH)
     except NotCanonical:
         assert any(isinstance(text, str) and not text.isprintable() for text in meta.values())  # a lone surrogate
         return
     told = open_meta(made.sealed, PROVINCE.secret)
     assert told.meta == meta
-    check_commitment(made.commit, told)
+    check_commitment(Part.FACTS, made.commit, told)
 
 
 def test_any_other_meta_or_any_other_random_bytes_break_the_commitment() -> None:
-    made = seal_meta(META, BOTH)
+    made = seal_meta(Part.FACTS, META, BOTH)
     told = open_meta(made.sealed, PROVINCE.secret)
     for other in (
         told._replace(meta=META | {"note": "四楼"}),
         told._replace(r=bytes(32)),
-        open_meta(seal_meta(META, BOTH).sealed, PROVINCE.secret),  # the same words, told another time
+        open_meta(seal_meta(Part.FACTS, META, BOTH).sealed, PROVINCE.secret),  # the same words, told another time
     ):
         with pytest.raises(BrokenSeal):
-            check_commitment(made.commit, other)
+            check_commitment(Part.FACTS, made.commit, other)
 
 
 def test_the_size_of_sealed_meta_does_not_tell_how_long_a_note_is() -> None:
     def inside(note: str) -> int:
-        return len(pyrage.decrypt(seal_meta({"note": note}, BOTH).sealed, [_identity(PROVINCE.secret)]))
+        return len(pyrage.decrypt(seal_meta(Part.FACTS, {"note": note}, BOTH).sealed, [_identity(PROVINCE.secret)]))
 
     assert inside("") == inside("是" * 250) == sealing.META_BLOCK
 
@@ -139,7 +140,7 @@ def test_a_wrong_key_is_told_from_damage(tmp_path: Path) -> None:
     with pytest.raises(WrongSealKey):
         open_key(made.key_file, STRANGER.secret)
     with pytest.raises(WrongSealKey):
-        open_meta(seal_meta(META, BOTH).sealed, STRANGER.secret)
+        open_meta(seal_meta(Part.FACTS, META, BOTH).sealed, STRANGER.secret)
     other = open_key(sealed_bytes(b"content")[0].key_file, PROVINCE.secret)
     with pytest.raises(WrongSealKey):
         opened(tmp_path, made, out, other)
@@ -161,9 +162,9 @@ def test_handing_over_wraps_the_key_again_and_leaves_the_content_alone(tmp_path:
 
 
 def test_meta_is_handed_over_in_the_same_way() -> None:
-    made = seal_meta(META, BOTH)
+    made = seal_meta(Part.FACTS, META, BOTH)
     told = open_meta(rewrap(made.sealed, ESCROW.secret, [COUNTY.recipient]), COUNTY.secret)
-    check_commitment(made.commit, told)
+    check_commitment(Part.FACTS, made.commit, told)
     assert told.meta == META
 
 
@@ -172,7 +173,7 @@ def test_nothing_is_sealed_for_nobody() -> None:
     with pytest.raises(NoSealKeys):
         seal(io.BytesIO(b"x"), out, [])
     with pytest.raises(NoSealKeys):
-        seal_meta(META, [])
+        seal_meta(Part.FACTS, META, [])
     with pytest.raises(InvalidField):
         seal(io.BytesIO(b"x"), out, ["age1" + "q" * 58])
     assert out.getvalue() == b""

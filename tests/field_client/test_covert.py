@@ -16,6 +16,7 @@ import pyrage
 import pytest
 
 from custody import captures, sealing
+from custody.commitments import Part
 from custody.digests import digests_of
 from field_client import covert, trustfile
 from field_client.dropbox import CONTENT, SEGMENT_BYTES, About, DropBox, Stopped
@@ -25,7 +26,7 @@ from field_client.platform.pipes import Pipe
 from field_client.tablet import Tablet
 from server import trusts
 from server.storage import blobs, merkle
-from sync.core.errors import BadSignature, EmptyFile, NoSealKeys, Problem, Refused, WrongSealKey
+from sync.core.errors import BadSignature, BrokenSeal, EmptyFile, NoSealKeys, Problem, Refused, WrongSealKey
 from sync.core.trust import Seal
 from tests.support.server import TestServer, running_server
 
@@ -96,21 +97,36 @@ def test_no_key_on_the_tablet_opens_what_it_sealed_and_the_province_s_does(team:
         with pytest.raises(Problem):
             sealing.open_key(entry.key_file, _as_identity(raw))
     secret = sealing.open_key(entry.key_file, team.province.secret)
-    meta = sealing.open_meta(entry.meta, team.province.secret)
-    sealing.check_commitment(entry.capture.commit, meta)
+    facts = sealing.open_meta(entry.facts, team.province.secret)
+    sealing.check_commitment(Part.FACTS, entry.capture.facts_commit, facts)
     with open(entry.content, "rb") as stream:
         plain = sealing.open_sealed(
             stream, secret, tmp_path / "out.mp4", sealed=(entry.capture.sha256, entry.capture.size), plain=None
         )
     assert (tmp_path / "out.mp4").read_bytes() == FILM
-    assert plain == digests_of(io.BytesIO(FILM)) and meta.meta["mime"] == "video/mp4"
+    assert plain == digests_of(io.BytesIO(FILM)) == sealing.plain_of(facts.meta) and facts.meta["mime"] == "video/mp4"
+
+
+def test_what_the_team_told_is_apart_from_what_a_county_needs_to_check_the_film(team: Team, tmp_path: Path) -> None:
+    box(team).sealer().file(film(tmp_path), About("青竹七", "二楼教室", "MOV_1.mp4", "林队的录像"))
+    (entry,) = box(team).waiting()
+    facts, told = (sealing.open_meta(one, team.province.secret) for one in (entry.facts, entry.team))
+    sealing.check_commitment(Part.TEAM, entry.capture.team_commit, told)
+    assert (told.meta["name"], told.meta["note"], told.meta["audit"]) == ("MOV_1.mp4", "二楼教室", "青竹七")
+    assert set(facts.meta) == {
+        "v", "content", "plain", "mime", "source", "clock", "recording", "number", "last",
+    }  # fmt: skip
+    assert (facts.meta["mime"], facts.meta["source"], set(facts.meta["clock"])) == ("video/mp4", "file", {"began", "ended", "elapsed"})
+    for part, commit in ((Part.TEAM, entry.capture.facts_commit), (Part.FACTS, entry.capture.team_commit)):
+        with pytest.raises(BrokenSeal):  # neither can be shown in the place of the other
+            sealing.check_commitment(part, commit, facts if part is Part.TEAM else told)
 
 
 def test_a_film_with_a_hostile_name_is_sealed_like_any_other(team: Team, tmp_path: Path) -> None:
     hostile = os.fsdecode(b"MOV_\xff\xed\xa0\x80.mp4")
     box(team).sealer().file(film(tmp_path), About("", "二楼教室", hostile))
     (entry,) = box(team).waiting()
-    assert sealing.open_meta(entry.meta, team.province.secret).meta["name"] == "MOV_.mp4"
+    assert sealing.open_meta(entry.team, team.province.secret).meta["name"] == "MOV_.mp4"
 
 
 def _as_identity(raw: bytes) -> str:

@@ -110,8 +110,8 @@ def test_what_is_told_of_it_is_sealed_too(team: Team) -> None:
     note = "二楼教室，周六上午"
     team.piece(str(uuid.uuid4()), 1, FILM[0], True, **{"Note-Text": requests.utils.quote(note), "Note-Name": "IMG%5F1.webm"})
     (entry,) = team.box().waiting()
-    meta = sealing.open_meta(entry.meta, team.province.secret).meta
-    assert (meta["note"], meta["name"], meta["mime"]) == (note, "IMG_1.webm", "video/webm")
+    told, facts = (sealing.open_meta(one, team.province.secret).meta for one in (entry.team, entry.facts))
+    assert (told["note"], told["name"], facts["mime"]) == (note, "IMG_1.webm", "video/webm")
     assert note.encode() not in (entry.folder / "capture.json").read_bytes()
 
 

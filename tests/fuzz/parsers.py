@@ -121,8 +121,8 @@ def _capture(content: bytes) -> None:
 def _captures() -> list[bytes]:
     told: dict[str, Any] = {
         "seq": 3, "prev": DIGEST, "record": "r-1", "recording": "r-1", "number": 1, "last": True, "sha256": DIGEST,
-        "size": 1028, "key_file": DIGEST, "meta": DIGEST, "commit": DIGEST, "recipients": 7, "trust": DIGEST, "audit": "",
-        "clock": {"wall": 1, "mono": 2, "boot": "b"},
+        "size": 1028, "key_file": DIGEST, "facts": DIGEST, "facts_commit": DIGEST, "team": DIGEST,
+        "team_commit": DIGEST, "recipients": 7, "trust": DIGEST, "audit": "", "clock": {"wall": 1, "mono": 2, "boot": "b"},
     }  # fmt: skip
     return [Capture(**told).dump()]
 

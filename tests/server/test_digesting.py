@@ -120,6 +120,9 @@ def test_the_page_of_the_record_the_command_and_the_bundle_say_it(
     assert status == 1 and liar in told and honest not in told and LIE[:12] in told
     status, told = ran(server, "evidence", "verify", "--json")
     assert [one["evidence"] for one in json.loads(told)["evidence"]] == [liar]
+    assert ran(server, "evidence", "verify", "--area", COUNTY)[0] == 1
+    status, told = ran(server, "evidence", "verify", "--area", "4399")
+    assert status == 0 and liar not in told
     page = text_of(browser.get(f"record/{honest}"))
     assert "服务器重算相符 1 个" in page and "记录与文件不符" not in page
     page = text_of(browser.get(f"record/{liar}"))

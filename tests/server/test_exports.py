@@ -69,6 +69,40 @@ def test_what_two_people_approved_goes_out_redacted_and_the_sealed_log_says_so(w
     assert world.seen("export", export).values["status"] == "exported"
 
 
+def two_pages() -> bytes:
+    """A red page and a blue one."""
+    out, (first, second) = io.BytesIO(), (Image.new("RGB", (600, 800), colour) for colour in ("red", "blue"))
+    first.save(out, "PDF", save_all=True, append_images=[second])
+    return out.getvalue()
+
+
+def test_a_page_of_a_sealed_pdf_goes_out_as_a_picture_and_the_page_is_what_was_approved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(test_handover, "FILM", two_pages())
+    with world_in(tmp_path) as world:
+        world.review()
+        export = exports.propose(
+            *world.who("赵刚"), world.evidence, Redaction((BOX,), page=2), film=False, nobody=False, recipient="全省工作会",
+            purpose="通报典型问题", until=UNTIL,
+        )  # fmt: skip
+        assert world.seen("export", export).values["page"] == 2
+        for name in ("赵刚", "钱敏"):
+            exports.approve(*world.who(name), export)
+        make(world, export, out="page.png")
+        with Image.open(world.folder / "page.png") as page:
+            red, _, blue = page.getpixel((page.width - 40, page.height - 40))
+            assert page.format == "PNG" and red < 20 and blue > 200 and page.getpixel((150, 150)) == (0, 0, 0)
+
+
+def test_a_page_or_a_moment_of_a_whole_film_is_refused(world: World) -> None:
+    for wish in (Redaction((BOX,), page=2), Redaction((BOX,), at_ms=1000)):
+        with pytest.raises(InvalidField):
+            exports.propose(
+                *world.who("赵刚"), world.evidence, wish, film=True, nobody=False, recipient="r", purpose="p", until=UNTIL
+            )
+
+
 def test_nothing_of_the_original_is_left_in_the_clear(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()

@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from custody import sealing
+from custody.commitments import Part
 from field_client import covert
 from field_client.dropbox import About, DropBox
 from field_client.platform.clock import SystemClock
@@ -156,9 +157,9 @@ def sealed_film(server: TestServer, folder: Path) -> tuple[str, str, str]:
         assert tablet.sync().problem is None
         covert.settle(tablet)
         audit = tablet.write("audit", None, {"name": "青竹", "area": COUNTY, "status": "open"}).record
-        film = folder / "MOV_1.mp4"
+        film = folder / "MOV_0731.mp4"
         film.write_bytes(FILM)
-        capture = DropBox(home, SystemClock()).sealer().file(film, About(audit, "二楼教室", "MOV_1.mp4"))
+        capture = DropBox(home, SystemClock()).sealer().file(film, About(audit, "二楼教室", "MOV_0731.mp4"))
         assert covert.settle(tablet) == 1 and tablet.sync().problem is None
         return audit, capture.record, capture.sha256
     finally:
@@ -175,7 +176,7 @@ def test_a_film_that_a_tablet_sealed_is_opened_by_the_county_and_nothing_of_it_w
     handovers.receive(*world.who("周强"), handover)
     opened = world.open(handover)
     assert (world.folder / "out.mp4").read_bytes() == FILM
-    assert opened.meta["name"] == "MOV_1.mp4" and opened.plain.sha256 == hashlib.sha256(FILM).hexdigest()
+    assert opened.facts["mime"] == "video/mp4" and opened.plain.sha256 == hashlib.sha256(FILM).hexdigest()
     assert before == (file.stat().st_ino, file.stat().st_mtime_ns, hashlib.sha256(file.read_bytes()).hexdigest())
     assert before[2] == world.sha256 == world.seen("handover", handover).names("objects")["1"]["sha256"]
     handovers.report(*world.who("周强"), handover, outcome="confirmed", result="已责令停止举办")
@@ -214,7 +215,7 @@ def test_what_the_county_gets_names_neither_the_team_nor_the_audit_nor_the_propo
     with world.house.database.read() as conn:
         content = finding.read(world.house, conn, handover).state.dump()
         team = next(one for one in people.everybody(conn) if one.role == "team")
-    for secret in (world.audit, world.evidence, team.id, "暗访一组", "青竹", "证据已固定", "MOV_1", "二楼教室"):
+    for secret in (world.audit, world.evidence, team.id, "暗访一组", "青竹", "证据已固定", "MOV_0731", "二楼教室"):
         assert secret.encode() not in content
 
 
@@ -317,15 +318,18 @@ def test_a_county_without_a_key_in_the_trust_file_is_told_before_anybody_approve
         world.propose("430181")
 
 
-def test_meta_that_is_not_what_was_committed_to_is_not_handed_over(world: World) -> None:
+@pytest.mark.parametrize("with_statement", [True, False])
+def test_facts_that_are_not_what_was_committed_to_are_not_handed_over(world: World, with_statement: bool) -> None:
     proposal = world.approved()
-    other = sealing.seal_meta({"name": "else.mp4"}, [world.keys["43"].recipient])
+    other = sealing.seal_meta(Part.FACTS, {"content": world.sha256}, [world.keys["43"].recipient])
     read = finding.read
 
     def spoilt(*args: Any) -> finding.Seen:
         seen = read(*args)
         if seen.state.kind == "sealed_evidence":
-            seen.values["meta"] = b64encode(other.sealed).decode()
+            seen.values["facts"] = b64encode(other.sealed).decode()
+            if not with_statement:
+                del seen.values["capture"]
         return seen
 
     with pytest.MonkeyPatch.context() as patch:

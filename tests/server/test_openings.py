@@ -53,7 +53,7 @@ def send(tablet: TestDevice, kind: str, content: bytes) -> str:
     record, digest = ServerKeys.new_id(tablet.now()), sha256(content).hexdigest()
     if kind == "sealed_evidence":
         values: dict[str, Any] = {"area": AREA, "recording": "r-1", "number": 1, "sha256": digest, "size": len(content)}
-        values |= {"key_file": "QUFBQQ==", "recipients_version": 1, "commit": "0" * 64, "meta": "QUFBQQ=="}
+        values |= {"key_file": "QUFBQQ==", "recipients_version": 1, "facts_commit": "0" * 64, "facts": "QUFBQQ==", "team_commit": "0" * 64, "team": "QUFBQQ=="}
     else:
         named = {"sha256": digest, "size": len(content), "mime": "image/jpeg"}
         values = {"area": AREA, "status": "open", "description": "通道堆放杂物", "evidence/e1": named}
