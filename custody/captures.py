@@ -51,7 +51,7 @@ class Capture(NamedTuple):
                 handed the object needs to check it
     team, team_commit     the same of what the team told the province, which is never handed over
     recipients  version of the set that it was sealed for;  trust: SHA-256 of the trust file that named it
-    audit       the audit that it belongs to as the person wrote it, or empty
+    audit       the audit that it belongs to, by its id or a piece of it, or empty
     clock       wall, mono and boot of the tablet when it was whole
     """
 
@@ -150,6 +150,11 @@ def gaps(captures: Iterable[Capture]) -> list[range]:
             wrong.add(seq)
         last, before = seq, here.hash
     return _joined([*missing, *(range(seq, seq + 1) for seq in wrong)])
+
+
+def as_id(text: str) -> str:
+    """What a person wrote as an audit, where it can be (a piece of) an id; else empty: the statement takes no other words."""
+    return text if _ID.match(text) else ""
 
 
 def _joined(stretches: Iterable[range]) -> list[range]:

@@ -70,7 +70,7 @@ class About(NamedTuple):
     """What a person tells of a capture. All of it is sealed, except `audit`, and but for `mime` none of it leaves the
     province with a hand-over.
 
-    audit  the id of the audit, or a piece of it: a locked tablet cannot look it up
+    audit  the id of the audit, or a piece of it: a locked tablet cannot look it up. Other words stay in what is sealed
     name   of the file, where it is one; what comes from a camera has none
     place  a `Point` (schemas.fields)
     """
@@ -371,7 +371,7 @@ class Sealer:
             team_commit=team.commit,
             recipients=self._version,
             trust=self._trust,
-            audit=about.audit,
+            audit=captures.as_id(about.audit),
             clock={"wall": clock.wall_ms(), "mono": clock.mono_ms(), "boot": clock.boot()},
             **segment,
         )

@@ -14,15 +14,19 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import click
 import orjson
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from custody import archive, checks, digests, single
 from custody.bundle import Bundle
 from custody.checks import examine
+from field_client.cli import cli as patrolbook
 from server import acts, bundles
+from server.cli import main as patrolbook_server
 from sync.core.errors import BrokenFile, NotFound
 from sync.core.rules import Rights
 from tests.support.bundles import EVERYWHERE, PHOTO, Case, checked, made_case, outcomes, render
@@ -202,6 +206,22 @@ def test_the_single_file_tells_what_is_wrong_by_its_exit_code(case: Case, tmp_pa
     (tmp_path / "case.fib").write_bytes(b"rubbish")
     command = [sys.executable, str(tmp_path / "verify.py"), str(tmp_path / "case.fib")]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 3
+
+
+@pytest.mark.parametrize("program, words", [(patrolbook, ["verify"]), (patrolbook_server, ["verify-bundle"])])
+def test_the_commands_tell_what_is_wrong_by_their_exit_code(
+    case: Case, tmp_path: Path, program: click.Command, words: list[str]
+) -> None:
+    def status(content: bytes, *more: str) -> int:
+        file = tmp_path / "case.fib"
+        file.write_bytes(content)
+        env = {"PATROLBOOK_HOME": str(tmp_path / "none"), "PATROLBOOK_DATA": str(tmp_path / "none")}
+        return CliRunner().invoke(program, [*words, str(file), *more], env=env).exit_code
+
+    assert status(case.content, "--root", case.root) == 0
+    assert status(case.content, "--root", "00" * 16) == 1
+    assert status(case.content) == 2
+    assert status(b"rubbish", "--root", case.root) == status(b"") == 3
 
 
 def test_the_single_file_holds_every_module_that_it_needs() -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from schemas.shipped import library
 from sync.core.errors import Problem
 from tests.support import papers
 from tests.support.photographs import compressed, cropped, photograph
-from tests.support.pictures import jpeg
+from tests.support.pictures import encoded, film, heic, jpeg, pdf, scene, sound
 from tests.support.server import TestServer, running_server
 
 PIN = "480215"
@@ -268,6 +269,22 @@ def test_a_photo_is_taken_in_once_and_belongs_to_its_item(tablet: Hand, inspecti
     values = tablet.json("inspect", "show", inspection)["values"]
     (evidence,) = [value for path, value in values.items() if path.startswith("evidence/")]
     assert evidence["item"] == "LIC-01" and evidence["size"] == photo.stat().st_size
+
+
+def test_each_of_the_seven_kinds_of_files_is_taken_in_untouched_and_shown_as_what_it_is(
+    tablet: Hand, inspection: str, tmp_path: Path
+) -> None:
+    contents = {
+        "a.jpg": (jpeg(640, 480), "image/jpeg"), "b.heic": (heic(640, 480), "image/heic"),
+        "c.png": (encoded(scene(640, 481), "PNG"), "image/png"), "d.webp": (encoded(scene(641, 480), "WEBP"), "image/webp"),
+        "e.mp4": (film(), "video/mp4"), "f.m4a": (sound(), "audio/mp4"), "g.pdf": (pdf(2), "application/pdf"),
+    }  # fmt: skip
+    for name, (content, _) in contents.items():
+        (tmp_path / name).write_bytes(content)
+        assert f"已保存 {name}" in tablet.said("inspect", "photo", inspection, str(tmp_path / name))
+    values = tablet.json("inspect", "show", inspection)["values"]
+    named = {value["sha256"]: value["mime"] for path, value in values.items() if path.startswith("evidence/")}
+    assert {sha256(content).hexdigest(): mime for content, mime in contents.values()}.items() <= named.items()
 
 
 def test_a_recycled_photo_is_named_and_saved_and_the_reason_may_be_given_then_or_later(

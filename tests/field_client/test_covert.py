@@ -110,6 +110,7 @@ def test_no_key_on_the_tablet_opens_what_it_sealed_and_the_province_s_does(team:
 def test_what_the_team_told_is_apart_from_what_a_county_needs_to_check_the_film(team: Team, tmp_path: Path) -> None:
     box(team).sealer().file(film(tmp_path), About("青竹七", "二楼教室", "MOV_1.mp4", "林队的录像"))
     (entry,) = box(team).waiting()
+    assert entry.capture.audit == ""  # a code name is no id: it is kept, and not in the statement
     facts, told = (sealing.open_meta(one, team.province.secret) for one in (entry.facts, entry.team))
     sealing.check_commitment(Part.TEAM, entry.capture.team_commit, told)
     assert (told.meta["name"], told.meta["note"], told.meta["audit"]) == ("MOV_1.mp4", "二楼教室", "青竹七")
