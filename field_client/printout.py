@@ -49,6 +49,11 @@ def parts(tablet: Tablet, inspection: str, only: Collection[str] | None = None) 
     return found
 
 
+def headed(tablet: Tablet, title: Label) -> str:
+    """What stands at the head of a paper; on one from practice, that it counts for nothing."""
+    return f"{title.zh}（练习，无效）" if tablet.practice else title.zh
+
+
 def pdf(tablet: Tablet, inspection: str, anchor: Printed) -> bytes:
     """The copy of an inspection as PDF. Raises NotFound."""
     from custody.documents import (  # the library takes a third of a second: only for whoever prints
@@ -60,7 +65,7 @@ def pdf(tablet: Tablet, inspection: str, anchor: Printed) -> bytes:
     said = (Part(part.heading.zh, tuple((line.label.zh, line.value.zh) for line in part.lines)) for part in parts(tablet, inspection))
     return render(
         Document(
-            title=TITLE.zh,
+            title=headed(tablet, TITLE),
             number=tablet.view(inspection).record[-8:],
             parts=tuple(said),
             code=anchor.text,

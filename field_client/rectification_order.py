@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from field_client import inspecting
 from field_client.looking import picture_of
 from field_client.moments import moment
+from field_client.printout import headed
 from field_client.showing import title_of
 from field_client.tablet import Tablet
 from schemas.certificates import day_of
@@ -26,8 +27,9 @@ PHOTOS = 4
 
 
 class Order(NamedTuple):
-    """What the order says: its number, its lines (what it is, what is said), evidence ids of photos, the text of its QR code."""
+    """What the order says: its head and number, its lines (what it is, what is said), evidence ids of photos, the text of its QR code."""
 
+    title: str
     number: str
     lines: tuple[tuple[str, str], ...]
     photos: tuple[str, ...]
@@ -55,7 +57,7 @@ def of(tablet: Tablet, hazard: str) -> Order:
         ("日期", day_of(moment(tablet))),
     )
     lines = tuple((name, str(text)) for name, text in said if text)
-    return Order(hazard[-8:], lines, _photos(tablet, values), order_text(tablet, hazard))
+    return Order(headed(tablet, TITLE), hazard[-8:], lines, _photos(tablet, values), order_text(tablet, hazard))
 
 
 def pdf(tablet: Tablet, hazard: str) -> bytes:
@@ -72,7 +74,7 @@ def pdf(tablet: Tablet, hazard: str) -> bytes:
     order = of(tablet, hazard)
     pictures = tuple((_picture(tablet, one), f"整改前照片 {at}") for at, one in enumerate(order.photos, 1))
     return render(
-        Document(TITLE.zh, order.number, (Part("", order.lines),), order.text, pictures, beside=(BESIDE, SEALED.zh), blanks=(SIGN,))
+        Document(order.title, order.number, (Part("", order.lines),), order.text, pictures, beside=(BESIDE, SEALED.zh), blanks=(SIGN,))
     )
 
 

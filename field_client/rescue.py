@@ -28,12 +28,12 @@ from field_client.platform import database
 from field_client.platform.files import EncryptedFiles
 from field_client.platform.keys import Secrets
 from field_client.platform.salvage import Salvage, copy_of
-from field_client.tablet import DATABASE, Tablet
+from field_client.tablet import DATABASE, PRACTICE, Tablet
 from schemas.labels import Label
 from sync import courier
 from sync.core import clock as stamps
 from sync.core.change import Change, Link, signature_input
-from sync.core.errors import BadCourier, Problem
+from sync.core.errors import BadCourier, Problem, Refused
 from sync.courier import Carried, Courier, Lost, Maker, Manifest, Parcel
 from sync.peer import Role
 
@@ -48,11 +48,13 @@ Volume = Callable[[int], AbstractContextManager[BinaryIO]]
 def pack(home: Path, secrets: Secrets, made_ms: int, volume: Volume) -> list[Manifest]:
     """Write everything of the tablet in `home` into couriers, one for each volume that is needed.
 
-    :raises DiskFull, OSError: of the volume
+    :raises Refused: it is practice, which is carried nowhere; DiskFull, OSError: of the volume
     """
     files = EncryptedFiles(home / BLOBS, secrets.derived(BLOBS))
     device = Ed25519PrivateKey.from_private_bytes(secrets.seed)
     with _salvage(home / DATABASE, secrets.database_key) as salvage:
+        if any(json.loads(value) is True for (value,) in salvage.all("meta", "SELECT value FROM meta WHERE key = 'practice'")):
+            raise Refused(detail=PRACTICE)
         maker = Maker(_device_id(salvage), device.public_key().public_bytes_raw(), device.sign)
         parcels = _parcels(salvage, files)
         lost: list[Lost] = []

@@ -108,6 +108,7 @@ def _watch(session: Session) -> None:
     agent = Agent(
         tablet,
         sleep=time.sleep,
+        now=time.monotonic,
         chance=random.SystemRandom().random,
         stop=lambda: any(gone),
         prepare=lambda: prepare(tablet),

@@ -31,6 +31,8 @@ USUAL_PORT = 8471
 BODY_BYTES = 256 << 20
 """The largest body; a photo fits, and a film comes in pieces."""
 THREADS = 6
+WAKE_S = 30
+"""How long it sleeps where nobody asks for anything; a request wakes it, and idle connections are closed as often."""
 _LOCK, _FILE = "ui.lock", "ui.json"
 
 
@@ -90,6 +92,7 @@ def serve(app: Callable[..., Any], listener: socket.socket) -> None:
         inbuf_overflow=BODY_BYTES + 1,
         outbuf_overflow=BODY_BYTES,
         channel_request_lookahead=0,
+        asyncore_loop_timeout=WAKE_S,
     ).run()
 
 

@@ -111,6 +111,7 @@ def create_ui(seats: Seats, guard: Guard) -> Flask:
     app.extensions[EXTENSION] = seats
     guard.protect(app)
     app.before_request(_locked)
+    app.after_request(_written)
     app.teardown_request(here.close)
     shared.dress(app, here.language)
     for screen in SCREENS:
@@ -183,6 +184,13 @@ def _revoked() -> Response | None:
         return _answer(DeviceRevoked() if known.stage == "handing-in" else KeysDestroyed())
     response = Response(here.page("revoked.html", known=known, people=len(here.seats().people())))
     response.status_code = 403
+    return response
+
+
+def _written(response: Response) -> Response:
+    """What was just written goes with a round at once; nobody polls for it."""
+    if request.method == "POST":
+        here.seat().rounds.written()
     return response
 
 

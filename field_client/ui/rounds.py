@@ -25,6 +25,8 @@ from sync.core.errors import DeviceRevoked, Problem, Unavailable
 from sync.replicator import Progress, RoundReport
 
 JOIN_S = 5.0
+LOOK_S = 30.0
+"""How often waiting rounds look whether the command line wrote. Whoever writes on the screens rings (`written`)."""
 
 
 class Stop(Protocol):
@@ -42,6 +44,8 @@ class Task(Protocol):
     def alive(self) -> bool: ...
 
     def stop(self) -> None: ...
+
+    def ring(self) -> None: ...
 
     def join(self, seconds: float | None = None) -> None: ...
 
@@ -106,6 +110,11 @@ class Rounds:
         """A round now; does nothing where none were begun."""
         self._begin()
 
+    def written(self) -> None:
+        """Somebody may have written something here: who waits for that looks now."""
+        if self._task is not None:
+            self._task.ring()
+
     def stop(self) -> None:
         """End at the next part boundary."""
         self._begin = lambda: None
@@ -167,7 +176,9 @@ class Rounds:
         Agent(
             tablet,
             sleep=lambda seconds: _rest(stop, seconds),
+            now=tablet.platform.around.monotonic,
             chance=random.SystemRandom().random,
+            look_s=LOOK_S,
             stop=over,
             metered=lambda: preferences.read(self._home).metered,
             prepare=lambda: _prepare(tablet, owed),

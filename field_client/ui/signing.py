@@ -196,6 +196,7 @@ def copy(record: str) -> str:
         visit=visit,
         parts=printout.parts(visit.tablet, visit.record),
         made=made,
+        head=printout.headed(visit.tablet, printout.TITLE),
         sticks=papers.sticks(),
         spoken_words=printout.SPOKEN,
         keep_words=printout.KEEP,

@@ -37,7 +37,7 @@ class Tablet:
         self.slept += seconds
 
     def run(self, metered: bool = False, stop: Callable[[], bool] | None = None) -> RoundReport | None:
-        agent = Agent(self, sleep=self.sleep, chance=lambda: 0.5, stop=stop or (lambda: not self.ends),
+        agent = Agent(self, sleep=self.sleep, now=lambda: self.slept, chance=lambda: 0.5, stop=stop or (lambda: not self.ends),
                       metered=lambda: metered)  # fmt: skip
         return agent.run()
 
@@ -53,6 +53,42 @@ def test_a_change_ends_the_wait_at_once() -> None:
     tablet = Tablet(None, None, writes_at=5)
     tablet.run(stop=lambda: len(tablet.asked) == 2)
     assert tablet.slept == 5
+
+
+def test_a_tablet_to_which_nothing_happens_asks_less_and_less_often() -> None:
+    tablet = Tablet(*[None] * 8)
+    tablet.run(stop=lambda: len(tablet.asked) == 8)
+    assert tablet.slept == pytest.approx(IDLE_S * (1 + 2 + 3 + 4 + 5 + 5 + 5))
+
+
+def test_what_comes_or_goes_brings_the_next_round_back_to_a_minute() -> None:
+    reports = [RoundReport(), RoundReport(), RoundReport(pulled=1), RoundReport()]
+    tablet = Tablet()
+    tablet.sync = lambda *_: reports.pop(0)  # type: ignore[method-assign]
+    Agent(tablet, sleep=tablet.sleep, now=lambda: tablet.slept, chance=lambda: 0.5, stop=lambda: not reports).run()
+    assert tablet.slept == pytest.approx(IDLE_S * (1 + 2 + 1))
+
+
+def test_a_waiting_tablet_wakes_no_more_often_than_it_was_told() -> None:
+    wakes: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        wakes.append(seconds)
+        tablet.slept += seconds
+
+    tablet = Tablet(None, None)
+    Agent(tablet, sleep=sleep, now=lambda: tablet.slept, chance=lambda: 0.5, stop=lambda: len(tablet.asked) == 2, look_s=30).run()
+    assert wakes == [30, 30]
+
+
+def test_a_sleep_that_ends_early_without_anything_written_brings_no_round_forward() -> None:
+    tablet = Tablet(None, None)
+
+    def sleep(seconds: float) -> None:
+        tablet.slept += 0.5
+
+    Agent(tablet, sleep=sleep, now=lambda: tablet.slept, chance=lambda: 0.5, stop=lambda: len(tablet.asked) == 2).run()
+    assert tablet.slept == pytest.approx(IDLE_S)
 
 
 def test_failures_in_a_row_wait_longer_and_writing_does_not_shorten_that() -> None:
@@ -104,7 +140,7 @@ def test_the_agent_brings_home_what_a_real_tablet_writes(tmp_path: Path) -> None
         if len(reports) == 1 and not tablet.queued():
             tablet.write("institution", None, {"name": "启航", "area": AREA})
 
-    Agent(tablet, sleep=sleep, chance=lambda: 0.5, stop=lambda: len(reports) == 2, tell=reports.append).run()
+    Agent(tablet, sleep=sleep, now=lambda: 0.0, chance=lambda: 0.5, stop=lambda: len(reports) == 2, tell=reports.append).run()
     assert [report.pushed["accepted"] for report in reports] == [0, 1]
     tablet.close()
     server.instance.close()

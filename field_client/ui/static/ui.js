@@ -29,7 +29,7 @@ for (const pad of by("[data-pad]")) {
 for (const clock of by("[data-clock]")) {
   const show = () => { clock.textContent = new Date().toLocaleString(document.documentElement.lang, { weekday: "long", month: "long", day: "numeric", hour: "2-digit", minute: "2-digit", timeZone: "Asia/Shanghai" }); };
   show();
-  setInterval(show, 10_000);
+  setInterval(() => { if (!document.hidden) show(); }, 10_000);
 }
 
 for (const input of by("input[data-send]")) input.addEventListener("change", () => { if (input.files.length) input.form.requestSubmit(); });
@@ -38,20 +38,26 @@ for (const link of by("[data-back]")) { link.hidden = history.length < 2; link.a
 for (const place of by("[data-fill]")) fetch(place.dataset.fill, { headers: { Accept: "text/html" } }).then(async (answer) => { if (answer.ok && !answer.redirected) place.innerHTML = await answer.text(); });
 
 // --- how far the background is: often while it works, seldom while it rests, not at all while nobody looks ---
+const PAUSES = { running: 1_000, waiting: 15_000 };
 const watchers = by("[data-watch]");
 if (watchers.length) {
+  let timer, looking = false;
   const look = async () => {
+    clearTimeout(timer);
+    if (looking || document.hidden) return;
+    looking = true;
     let pause = 15_000;
     try {
       const answer = await fetch(watchers[0].dataset.watch, { headers: { Accept: "application/json" } });
       if (answer.status === 401) { location.reload(); return; }
       const told = await answer.json();
       for (const one of watchers) show(one, told);
-      pause = told.state === "running" ? 1_000 : 8_000;
+      pause = PAUSES[told.state] || 60_000;
     } catch { /* the program is being started again */ }
-    if (!document.hidden) setTimeout(look, pause);
+    looking = false;
+    timer = setTimeout(look, pause);
   };
-  document.addEventListener("visibilitychange", () => { if (!document.hidden) look(); });
+  document.addEventListener("visibilitychange", look);
   look();
 }
 
