@@ -32,6 +32,7 @@ from field_client.telling import (
     summary,
 )
 from field_client.terminal import complain
+from field_client.ui import preferences
 from schemas.labels import Label
 from schemas.words import label_of, same, size, value_of
 from sync.core.errors import DeviceRevoked, Problem, Unavailable
@@ -50,19 +51,38 @@ from sync.replicator import Progress, RoundReport
 @option(
     "--until",
     type=click.Choice(list(GOALS)),
-    default="everything",
-    show_default=True,
-    label=Label("传到哪一步", "how far to go"),
+    label=Label(
+        "传到哪一步（不写：按流量计费的线路传到预览，其他传全部）",
+        "how far to go (left out: previews on a line that is billed by volume, else everything)",
+    ),
 )
 @option("--watch", is_flag=True, label=Label("持续同步，Ctrl-C 结束", "keep synchronising until Ctrl-C"))
 @in_session
-def sync(session: Session, until: Until, watch: bool) -> None:
+def sync(session: Session, until: Until | None, watch: bool) -> None:
     session.handing_in = True
     session.enrolled()
     if watch:
         _watch(session)
-    elif not _round(session, until):
+    elif not _round(session, until or _as_the_line_allows(session)):
         raise click.exceptions.Exit(1)
+
+
+def _as_the_line_allows(session: Session) -> Until:
+    """How far a round goes that nobody set a goal for."""
+    if not _dear(session):
+        return "everything"
+    session.terminal.warn(
+        Label(
+            "线路按流量计费：只传记录、缩略图和预览；全部传送用 --until everything",
+            "the line is billed by volume: only records, thumbnails and previews go; --until everything sends all",
+        )
+    )
+    return "previews"
+
+
+def _dear(session: Session) -> bool:
+    """What the person chose on the screens, else what the device says of its line."""
+    return preferences.read(session.settings.home).dear(session.tablet().platform.metered())
 
 
 def _round(session: Session, until: Until) -> bool:
@@ -111,6 +131,7 @@ def _watch(session: Session) -> None:
         now=time.monotonic,
         chance=random.SystemRandom().random,
         stop=lambda: any(gone),
+        metered=lambda: _dear(session),
         prepare=lambda: prepare(tablet),
         tell=tell,
     )

@@ -62,6 +62,7 @@ class Platform(NamedTuple):
     scratch  a private folder for plain copies on their way, gone afterwards; best one that is not on a disk. It is
              given the home of the tablet for where there is none
     pictures makes thumbnails and the like; None where there are no processes to do it in
+    metered  whether the line is billed by volume now; None where the system does not tell
     """
 
     clock: Clock
@@ -70,3 +71,4 @@ class Platform(NamedTuple):
     pool: Callable[[int], Executor] | None
     scratch: Callable[[Path], AbstractContextManager[Path]]
     pictures: Pictures | None
+    metered: Callable[[], bool | None] = lambda: None

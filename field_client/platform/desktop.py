@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from custody.pictures.workshop import Workshop
-from field_client.platform import Platform
+from field_client.platform import Platform, metering
 from field_client.platform.clock import SystemClock
 from field_client.platform.remote import Remote
 from sync.replicator import Surroundings
@@ -25,7 +25,7 @@ _WORKSHOP = Workshop()
 def desktop() -> Platform:
     """What the client takes from this device."""
     around = Surroundings(time.sleep, random.SystemRandom().random, time.monotonic)
-    return Platform(SystemClock(), around, Remote, ThreadPoolExecutor, scratch_folder, _WORKSHOP)
+    return Platform(SystemClock(), around, Remote, ThreadPoolExecutor, scratch_folder, _WORKSHOP, metering.metered)
 
 
 @contextlib.contextmanager

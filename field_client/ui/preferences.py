@@ -12,6 +12,8 @@ from field_client.platform.files import replace_file
 FILE = "screen.json"
 Theme = Literal["auto", "light", "dark"]
 THEMES: tuple[Theme, ...] = get_args(Theme)
+Line = Literal["auto", "dear", "free"]
+LINES: tuple[Line, ...] = get_args(Line)
 
 
 @dataclass(frozen=True)
@@ -19,15 +21,19 @@ class Preferences:
     """name     what the lock screen calls this person's place
     theme    auto follows the device
     large    large text
-    metered  bytes are dear: only records, thumbnails and previews go by themselves
+    line     whether bytes are dear: auto asks the device, the others are the person's word and win
     paused   nothing goes by itself
     """
 
     name: str = ""
     theme: Theme = "auto"
     large: bool = False
-    metered: bool = False
+    line: Line = "auto"
     paused: bool = False
+
+    def dear(self, detected: bool | None) -> bool:
+        """Whether only records, thumbnails and previews go by themselves; `detected` is what the device says of its line."""
+        return bool(detected) if self.line == "auto" else self.line == "dear"
 
     @property
     def classes(self) -> str:
@@ -41,12 +47,13 @@ def read(home: Path) -> Preferences:
     try:
         noted = json.loads((home / FILE).read_text("utf-8"))
         usual = Preferences()
-        theme = noted.get("theme")
+        theme, line = noted.get("theme"), noted.get("line")
         return replace(
             usual,
             name=str(noted.get("name") or "")[:40],
             theme=theme if theme in THEMES else usual.theme,
-            **{one: bool(noted.get(one)) for one in ("large", "metered", "paused")},
+            line=line if line in LINES else usual.line,
+            **{one: bool(noted.get(one)) for one in ("large", "paused")},
         )
     except (OSError, ValueError, AttributeError):
         return Preferences()

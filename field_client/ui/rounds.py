@@ -84,6 +84,8 @@ class Rounds:
         self._begin: Callable[[], None] = lambda: None
         self.doing: Doing | None = None
         self.last: Last | None = None
+        self.metered: bool | None = None
+        """What the device said of its line before the newest round."""
         self.rounds = 0
         """How many rounds ended since the program was started."""
 
@@ -180,11 +182,16 @@ class Rounds:
             chance=random.SystemRandom().random,
             look_s=LOOK_S,
             stop=over,
-            metered=lambda: preferences.read(self._home).metered,
+            metered=lambda: self._dear(tablet),
             prepare=lambda: _prepare(tablet, owed),
             tell=tell,
             progress=self._progress,
         ).run()
+
+    def _dear(self, tablet: Tablet) -> bool:
+        """Asked before each round: the line may be another one by now."""
+        self.metered = tablet.platform.metered()
+        return preferences.read(self._home).dear(self.metered)
 
     def _progress(self, progress: Progress) -> None:
         self.doing = Doing(

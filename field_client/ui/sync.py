@@ -51,6 +51,7 @@ def ledger() -> str:
     return here.page(
         "sync/ledger.html",
         **facts,
+        dear=seat.preferences.dear(seat.rounds.metered),
         safe=[_line(tablet, line) for line in safe[:SHOWN]],
         conflicts=[_conflict(tablet, one) for one in tablet.conflicts()],
         aside=[_aside(tablet, one) for line in found.records if line.waiting or line.dead for one in telling.aside(tablet, line)],
@@ -120,7 +121,7 @@ def now() -> Response:
 
 @screen.post("/sync/choose")
 def choose() -> Response:
-    """Pause or go on; whether bytes are dear."""
+    """Pause or go on; whether bytes are dear, or the device shall say."""
     seat = here.seat()
     if here.posted("paused") in ("0", "1"):
         preferences.choose(seat.home, paused=here.posted("paused") == "1")
@@ -128,8 +129,8 @@ def choose() -> Response:
             seat.rounds.stop()
         else:
             seat.set_off()
-    if here.posted("metered") in ("0", "1"):
-        preferences.choose(seat.home, metered=here.posted("metered") == "1")
+    if here.posted("line") in preferences.LINES:
+        preferences.choose(seat.home, line=here.posted("line"))
         if seat.rounds.alive:
             seat.rounds.again()
     return here.go(".ledger")
@@ -199,8 +200,23 @@ def told(seat: Seat, waiting: int) -> dict[str, Any]:
         "hint": problem.next_step(language) if problem else "",
         "last": last.at_ms if last else None,
         "complete": bool(last and last.complete),
+        "line": line_of(chosen, rounds.metered).text(language),
         "words": _chip(state, waiting, problem is not None).text(language),
     }
+
+
+def line_of(chosen: preferences.Preferences, detected: bool | None) -> Label:
+    """Whether bytes are dear, and who says so."""
+    if chosen.line != "auto":
+        return Label("省着用（您选的）", "Dear (your choice)") if chosen.line == "dear" else Label("不限流量（您选的）", "Not dear (your choice)")
+    return _DETECTED[detected]
+
+
+_DETECTED: dict[bool | None, Label] = {
+    True: Label("按流量计费（自动识别）", "Billed by volume (found by itself)"),
+    False: Label("不按流量计费（自动识别）", "Not billed by volume (found by itself)"),
+    None: Label("本机说不出线路是否按流量计费，当作不计费；需要时请选“省着用”", "This device cannot tell; taken as not billed by volume. Choose “Dear” where it is"),
+}
 
 
 def _chip(state: str, waiting: int, failed: bool) -> Label:

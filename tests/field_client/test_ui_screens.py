@@ -458,7 +458,7 @@ def test_a_conflict_always_shows_what_was_written_here(enrolled: Screen, server:
 def test_a_file_that_a_person_wants_first_goes_first_also_on_a_dear_line(enrolled: Screen) -> None:
     settled(enrolled)
     enrolled.post("/sync/choose", paused="1")
-    enrolled.post("/sync/choose", metered="1")
+    enrolled.post("/sync/choose", line="dear")
     site(enrolled, "有照片的点位")
     assert enrolled.seats is not None
     tablet = enrolled.seats.current.tablet()

@@ -1,6 +1,6 @@
 // What makes the tablet's pages quicker; every page works without it.
 //   [data-pad]         the PIN pad: digits, erase, the pause after wrong PINs
-//   [data-watch=url]   looks how far the background is: [data-bar], [data-phase], [data-chip]; data-after: goes there when done
+//   [data-watch=url]   looks how far the background is: [data-bar], [data-phase], [data-chip], [data-line]; data-after: goes there when done
 //   [data-scan=url]    looks for a QR code through the camera or in a photo, fills the form [data-scan-into] with what the address answers, sends it
 //   [data-fill=url]    is filled with a piece of a page that takes a moment
 //   form[data-live]    shows results while somebody types
@@ -69,6 +69,8 @@ function show(one, told) {
   if (bar) { if (told.total) { bar.max = told.total; bar.value = told.done; } else if (told.state !== "running" && told.complete) { bar.max = 1; bar.value = 1; } else bar.removeAttribute("value"); }
   const phase = one.querySelector("[data-phase]");
   if (phase) phase.textContent = told.phase ? told.phase + (told.total ? ` ${told.done} / ${told.total}` : "") : told.problem ? `${told.problem} ${told.hint}` : told.words;
+  const line = one.querySelector("[data-line]");
+  if (line) line.textContent = told.line;
   if (one.dataset.after && told.complete && told.state !== "running") location.replace(one.dataset.after);
   const place = one.dataset.refresh && document.querySelector(one.dataset.refresh);
   const now = `${told.rounds} ${told.waiting} ${told.done} ${told.phase}`;
