@@ -16,6 +16,7 @@ from schemas.fields import (
     Answers,
     Attachments,
     Choice,
+    Composite,
     Entries,
     Flag,
     Integer,
@@ -94,7 +95,7 @@ def _in_words(schema: type[RecordSchema], field: RecordField | None, value: Any)
             return same(moment_in_words(value))
         case Point() if isinstance(value, dict):
             return _place(value)
-    return _compound(field, value)
+    return _compound(schema, field, value)
 
 
 def _place(point: Mapping[str, Any]) -> Label:
@@ -106,7 +107,7 @@ def _place(point: Mapping[str, Any]) -> Label:
     return Label(f"{where}（{zh}）" if zh else where, f"{where} ({en})" if en else where)
 
 
-def _compound(field: RecordField | None, value: Any) -> Label:
+def _compound(schema: type[RecordSchema], field: RecordField | None, value: Any) -> Label:
     if isinstance(value, dict):
         match field:
             case Answers():
@@ -117,9 +118,17 @@ def _compound(field: RecordField | None, value: Any) -> Label:
                 return same(f"{value.get('mime', '')} {size(value.get('size', 0))} {str(value.get('sha256', ''))[:12]}")
             case Signatures():
                 return same(f"{value.get('name', '')} {moment_in_words(value.get('at', ''))}".strip())
+            case Composite():
+                return _parts(schema, field, value)
             case Entries():
                 return same(" ".join(str(part) for part in value.values()))
     return same(value if isinstance(value, str) else as_json(value))
+
+
+def _parts(schema: type[RecordSchema], field: Composite, value: Mapping[str, Any]) -> Label:
+    """The answers that were given as one, in their order; an id among them says nothing to people."""
+    said = [_in_words(schema, part, value[name]) for name, part in field.parts.items() if value.get(name) and name != "id"]
+    return Label(" ".join(one.zh for one in said), " ".join(one.en for one in said))
 
 
 def _answer(value: Mapping[str, Any]) -> Label:

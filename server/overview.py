@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from schemas.base import RecordSchema
 from schemas.certificates import CHINA
+from schemas.kinds.clue import Clue
 from schemas.kinds.hazard import Hazard
 from schemas.kinds.institution import STATUSES, Institution
 from schemas.labels import Label
@@ -26,6 +27,7 @@ from server.tablets import Summary
 WEEKS = 12
 WEEK_MS = 7 * 86_400_000
 CLOSED = "verified"
+CLUE_DAYS, MOST_PLACES = 30, 10
 UNSAID = Label("未填或待决", "not said, or in conflict")
 
 
@@ -54,6 +56,8 @@ class Week(NamedTuple):
 
 
 STEPS: tuple[tuple[str, str, Label], ...] = (
+    ("clue", "received", Label("线索待分派", "clues to assign")),
+    ("clue", "verified", Label("线索待办结", "clues to close")),
     ("inspection", "submitted", Label("检查待审核", "inspections to review")),
     ("hazard", "rectified", Label("隐患待验收", "hazards to verify")),
     ("handover", "reported", Label("交办待审结", "hand-overs reported on")),
@@ -104,6 +108,16 @@ def institutions(house: Instance, conn: Connection, sight: Sight) -> list[Bar]:
     rest = sum(number for status, number in counted.items() if status not in STATUSES)
     bars = sorted((one for one in [*known, Bar(UNSAID, rest)] if one.number), key=lambda one: -one.number)
     return bars
+
+
+def clues_by_place(house: Instance, conn: Connection, sight: Sight) -> list[tuple[str, int]]:
+    """(division code, number) of the clues that came in during the last 30 days, by the division below what is seen, the
+    most first."""
+    prefixes = sight.prefixes()
+    below = next((length for length in (4, 6, 9, 12) if length > max(map(len, prefixes), default=0)), 12)
+    since = house.now() - CLUE_DAYS * 86_400_000
+    counted = overviews.by_place(conn, house.projections, Clue.kind, below, since, _scope(sight))
+    return sorted(counted.items(), key=lambda one: (-one[1], one[0]))[:MOST_PLACES]
 
 
 def hazards(house: Instance, conn: Connection, sight: Sight) -> list[Week]:

@@ -188,6 +188,13 @@ def references(schema: type[RecordSchema], state: State) -> dict[str, list[str]]
     return found
 
 
+def named_in(schema: type[RecordSchema], steps: Iterable[Step]) -> list[str]:
+    """The ids of records that changes of a history named."""
+    return [
+        told.after for step in steps for told in step.told if isinstance(schema.field_of(told.path), Ref) and isinstance(told.after, str)
+    ]
+
+
 # --- its history ------------------------------------------------------------------------------------------------------
 
 

@@ -11,21 +11,20 @@ so an import can be looked up, undone and synchronised like everything else.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from schemas.base import RecordSchema
-from schemas.fields import Area, Choice, CreditCode, Date, Flag, Integer, Invalid, RecordField
+from schemas.fields import Area, CreditCode, Invalid
 from schemas.labels import Label
 from server import decisions, sheets
 from server.decisions import Desk
+from server.sheetcells import Bad, BadCell, plain, value_of
 from server.sheets import text_of as _text
 from server.storage import states
 from sync.core.errors import BadRoster
@@ -62,22 +61,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
 }
 """Other headers by field, besides the field's own name and label."""
 
-_FLAGS = {**dict.fromkeys(("是", "有", "已", "y", "yes", "true", "1", "√"), True),
-          **dict.fromkeys(("否", "无", "未", "n", "no", "false", "0", "×"), False)}  # fmt: skip
-
-_DATE = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?\Z")
-
 Progress = Callable[[int, int], None]
-
-
-class BadCell(NamedTuple):
-    """Why a row cannot be imported. `line` is that of the file, `column` the header as the file has it."""
-
-    line: int
-    column: str
-    value: str
-    problem: Label
-    next_step: Label
 
 
 class Row(NamedTuple):
@@ -133,11 +117,11 @@ def _headers(schema: type[RecordSchema]) -> dict[str, str]:
     for name, one in schema.fields_by_name().items():
         if not one.keyed:
             for text in (name, one.label.zh, one.label.en):
-                found.setdefault(_plain(text), name)
+                found.setdefault(plain(text), name)
     for name, texts in ALIASES.items():
         if name in (LON, LAT) or name in schema.fields_by_name():
             for text in texts:
-                found.setdefault(_plain(text), name)
+                found.setdefault(plain(text), name)
     return found
 
 
@@ -149,7 +133,7 @@ def _find_header(
         texts = [_text(cell) for cell in cells]
         columns: dict[int, str] = {}
         for i, text in enumerate(texts):
-            name = headers.get(_plain(text))
+            name = headers.get(plain(text))
             if name is not None and name not in columns.values():
                 columns[i] = name
         if "name" in columns.values() and len(columns) > 1:
@@ -162,11 +146,6 @@ def _find_header(
 
 
 # --- Reading a row --------------------------------------------------------------------------------------------
-
-
-class _Bad(Exception):
-    def __init__(self, problem: Label) -> None:
-        self.problem = problem
 
 
 def _take(
@@ -183,16 +162,16 @@ def _take(
         if name in (LON, LAT) or not _text(cell):
             continue
         try:
-            value = _value(schema.fields_by_name()[name], cell)
+            value = value_of(schema.fields_by_name()[name], cell)
             schema.check_path(name, value)
             values[name] = value
-        except (_Bad, Invalid) as error:
+        except (Bad, Invalid) as error:
             refuse(name, error.problem)
     try:
         place = _place(cells.get(LON), cells.get(LAT))
         if place is not None:
             values["place"] = place
-    except _Bad as error:
+    except Bad as error:
         refuse(LON, error.problem)
     for name, one in schema.fields_by_name().items():
         if one.required and name not in values and not any(b.column == header.get(name, name) for b in bad):
@@ -203,87 +182,26 @@ def _take(
         reading.rows.append(Row(line, values))
 
 
-def _value(one: RecordField, cell: Any) -> Any:
-    """A cell as its field wants it; raises _Bad where that would be a guess."""
-    text = _text(cell)
-    if isinstance(one, Choice):
-        return _choice(one, text)
-    if isinstance(one, Flag):
-        if _plain(text) not in _FLAGS:
-            raise _Bad(Label("应为“是”或“否”", "expected 是 or 否 (yes or no)"))
-        return _FLAGS[_plain(text)]
-    if isinstance(one, Integer):
-        return _whole(one, text)
-    if isinstance(one, Date):
-        return _day(cell, text)
-    if isinstance(one, (Area, CreditCode)):
-        code = unicodedata.normalize("NFKC", text).replace(" ", "").upper()
-        if re.search(r"\dE\+\d", code):
-            raise _Bad(Label("被 Excel 变成了科学计数", "Excel has turned it into a number like 9.1E+17"))
-        return code
-    return text
-
-
-def _choice(one: Choice, text: str) -> str:
-    for code, label in one.options.items():
-        if _plain(text) in (_plain(code), _plain(label.zh), _plain(label.en)):
-            return code
-    names = [label.zh for label in one.options.values()]
-    raise _Bad(Label(f"应为其中之一：{'、'.join(names)}", f"expected one of: {', '.join(names)}"))
-
-
-def _whole(one: Integer, text: str) -> int:
-    digits = unicodedata.normalize("NFKC", text).replace(",", "").replace(" ", "").removesuffix(one.unit or "\0")
-    try:
-        number = Decimal(digits)
-    except InvalidOperation:
-        number = Decimal("NaN")
-    if not number.is_finite() or number != number.to_integral_value():
-        raise _Bad(Label("应为整数", "expected a whole number"))
-    return int(number)
-
-
-def _day(cell: Any, text: str) -> str:
-    if isinstance(cell, (datetime, date)):
-        return cell.strftime("%Y-%m-%d")
-    match = _DATE.match(unicodedata.normalize("NFKC", text))
-    try:
-        return date(int(match[1]), int(match[2]), int(match[3])).isoformat() if match else _no_day()
-    except ValueError:
-        return _no_day()
-
-
-def _no_day() -> str:
-    raise _Bad(Label("不是日期（如 2026-11-22）", "is no date (like 2026-11-22)"))
-
-
 def _place(lon: Any, lat: Any) -> dict[str, int] | None:
     """Decimal degrees as a Point. China lies between 73° and 136° E, 3° and 54° N, so a swap is noticed."""
     texts = [unicodedata.normalize("NFKC", _text(one)).rstrip("°") for one in (lon, lat)]
     if not any(texts):
         return None
     if not all(texts):
-        raise _Bad(Label("经度和纬度应同时填写", "longitude and latitude go together"))
+        raise Bad(Label("经度和纬度应同时填写", "longitude and latitude go together"))
     try:
         east, north = (Decimal(text) for text in texts)
     except InvalidOperation as error:
-        raise _Bad(Label("经纬度应为十进制度数，如 112.9389", "expected decimal degrees, like 112.9389")) from error
+        raise Bad(Label("经纬度应为十进制度数，如 112.9389", "expected decimal degrees, like 112.9389")) from error
     if 73 <= north <= 136 and 3 <= east <= 54:
-        raise _Bad(Label("经度与纬度写反了", "longitude and latitude are swapped"))
+        raise Bad(Label("经度与纬度写反了", "longitude and latitude are swapped"))
     if not (73 <= east <= 136 and 3 <= north <= 54):
-        raise _Bad(Label("位置不在中国境内", "the position is not in China"))
+        raise Bad(Label("位置不在中国境内", "the position is not in China"))
     return {"lat": _e7(north), "lon": _e7(east)}
 
 
 def _e7(degrees: Decimal) -> int:
     return int(degrees.scaleb(7).to_integral_value(ROUND_HALF_EVEN))
-
-
-def _plain(text: str) -> str:
-    """A header or a choice without what people vary: width, case, spaces, stars, what stands in brackets."""
-    text = unicodedata.normalize("NFKC", text).lower()
-    text = re.sub(r"\([^)]*\)|（[^）]*）", "", text)
-    return re.sub(r"[\s*_:：-]+", "", text)
 
 
 def _next_step(schema: type[RecordSchema], name: str) -> Label:

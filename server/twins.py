@@ -131,8 +131,8 @@ def alike(told: Sequence[Told], about: Collection[str] | None = None) -> Iterato
                     yield found
 
 
-def compare(first: Told, second: Told) -> Alike | None:
-    """How alike two institutions are; None where they are not."""
+def compare(first: Told, second: Told, least: int = LEAST) -> Alike | None:
+    """How alike two institutions are; None where they are not (a score below `least`)."""
     if first.of.record > second.of.record:
         first, second = second, first
     a, b = first.of, second.of
@@ -142,7 +142,7 @@ def compare(first: Told, second: Told) -> Alike | None:
     if a.person and a.person == b.person:
         reasons.append("person")
     score = max(0, min(100, sum(REASONS[one][0] for one in reasons)))
-    return Alike(a, b, score, tuple(reasons)) if score >= LEAST else None
+    return Alike(a, b, score, tuple(reasons)) if score >= least else None
 
 
 def metres(a: Institution, b: Institution) -> float | None:

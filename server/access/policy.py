@@ -49,6 +49,12 @@ ACTIONS: Mapping[str, Action] = {
     "handovers.read": Action(Label("查看交办", "Read hand-overs"), READERS),
     "handovers.write": Action(Label("办理交办", "Work on hand-overs"), DESK, writes=True),
     "bundles.make": Action(Label("导出证据包", "Make evidence bundles"), DESK, writes=True),
+    # Clues and tasks
+    "clues.read": Action(Label("查看线索", "See clues"), READERS),
+    "clues.write": Action(Label("受理、分派、办结线索", "Receive, assign and close clues"), DESK, writes=True),
+    "informers.open": Action(Label("查看和登记举报人", "See and note who reported a clue"), DESK, writes=True),
+    "tasks.read": Action(Label("查看任务", "See tasks"), READERS),
+    "tasks.write": Action(Label("安排、取消任务", "Give and cancel tasks"), DESK, writes=True),
     # Deciding
     "merge.read": Action(Label("查看冲突", "See conflicts"), READERS),
     "merge.decide": Action(Label("裁决冲突", "Decide conflicts"), DESK, writes=True),

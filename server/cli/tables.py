@@ -11,7 +11,7 @@ from schemas.labels import Label
 from server import couriers, roster
 from server.cli.frame import Run, as_json, by, command, main, option
 from server.listing import Listing
-from server.roster import BadCell
+from server.sheetcells import BadCell
 from sync.core.errors import NotReady
 
 _FILE = click.Path(path_type=Path, dir_okay=False)

@@ -14,6 +14,7 @@ from server.console import (
     account,
     cards,
     checklists,
+    clues,
     devices,
     door,
     duplicates,
@@ -28,6 +29,7 @@ from server.console import (
     review,
     search,
     settings,
+    tasks,
 )
 from server.console.frame import PREFIX, language
 from server.console.showing import furnish
@@ -45,6 +47,8 @@ DESKS = (
     exports.desk,
     search.desk,
     map.desk,
+    clues.desk,
+    tasks.desk,
     merge.desk,
     duplicates.desk,
     review.desk,

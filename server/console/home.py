@@ -9,7 +9,8 @@ from flask import current_app, url_for
 from schemas.labels import Label
 from server import overview
 from server.console.frame import Answer, Desk, Seat, instance, page, seat
-from server.overview import Waiting
+from server.console.naming import NAMES
+from server.overview import Bar, Waiting
 from server.storage.database import Connection
 
 desk = Desk("home", __name__)
@@ -17,6 +18,8 @@ desk = Desk("home", __name__)
 LISTING = "console.records.listing"
 MERGE = "console.merge.queue"
 REVIEW = "console.review.queue"
+DESKS = {"clue": "console.clues.listing", "task": "console.tasks.listing"}
+"""Kinds that have a desk of their own."""
 
 
 class Tile:
@@ -38,6 +41,8 @@ def start() -> Answer:
             tiles=_tiles(conn, who),
             synced=overview.synced(house, conn, who.sight) if who.may("devices.read") else None,
             institutions=overview.institutions(house, conn, who.sight),
+            clues=[Bar(_place(code), number) for code, number in overview.clues_by_place(house, conn, who.sight)]
+            if who.may("clues.read") else None,
             weeks=overview.hazards(house, conn, who.sight),
         )
 
@@ -61,8 +66,17 @@ def _waiting(one: Waiting) -> Tile:
     number = f"{one.number}+" if one.more else str(one.number)
     state = "ok" if not one.number else "late" if one.late else "wait"
     query = {"overdue": "1"} if one.late else {"f-status": one.status}
-    address = _at(REVIEW) if one.kind == "inspection" else _at(LISTING, kind=one.kind, **query)
+    if one.kind in DESKS:
+        address = _at(DESKS[one.kind], which="late" if one.late else one.status)
+    else:
+        address = _at(REVIEW) if one.kind == "inspection" else _at(LISTING, kind=one.kind, **query)
     return Tile(number, one.label, state, "clock" if one.late else "wait", address)
+
+
+def _place(code: str) -> Label:
+    """A division by its own name: a chart has little room."""
+    name = NAMES.all(instance()).get(code, code)
+    return Label(name, name)
 
 
 def _at(endpoint: str, **values: Any) -> str:

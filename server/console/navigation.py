@@ -46,6 +46,13 @@ GROUPS: Sequence[Group] = (
         ),
     ),
     Group(
+        Label("任务与线索", "Tasks and clues"),
+        (
+            Entry(Label("线索", "Clues"), "bell", "console.clues.listing", "clues.read"),
+            Entry(Label("任务", "Tasks"), "calendar", "console.tasks.listing", "tasks.read"),
+        ),
+    ),
+    Group(
         Label("合并与审核", "Merging and review"),
         (
             Entry(Label("合并台", "Merge desk"), "merge", "console.merge.queue", "merge.read"),

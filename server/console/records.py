@@ -45,6 +45,12 @@ MOST_GRADED = 500
 """Records of which the grades are computed to pick those of some grades."""
 NOT_IN_FORMS = frozenset({"status", "evidence", "answers", "signatures", "entries", "captions", "rows", "composite", "blob", "counter"})
 """Widgets of what is not typed into a form: files, signatures, steps of a workflow, what other pages are for."""
+TAKEN_ELSEWHERE: Mapping[str, frozenset[str]] = {
+    "clue": frozenset({"assigned", "verified", "closed", "reopened"}),
+    "task": frozenset({"under_way", "done", "planned", "cancelled"}),
+    "patrol_note": frozenset({"referred"}),
+}
+"""kind → statuses that only its own desk gives, because more than the status belongs to the step."""
 SEEN = "seen"
 """The field of a form that says which values its reader looked at: path → ids of their changes."""
 
@@ -366,7 +372,10 @@ def _steps(schema: type[RecordSchema] | None, who: Seat, seen: Seen) -> list[tup
     if schema is None or path is None or schema.workflow is None or not who.may("records.write") or len(seen.state.live.get(path, {})) > 1:
         return []
     now = seen.values.get(path) or schema.workflow.initial
-    return [(step.target, step.label) for step in form_of(schema, who.role).steps if step.source == now]
+    elsewhere = TAKEN_ELSEWHERE.get(schema.kind, frozenset())
+    return [
+        (step.target, step.label) for step in form_of(schema, who.role).steps if step.source == now and step.target not in elsewhere
+    ]
 
 
 def _can_write(schema: type[RecordSchema] | None, who: Seat, seen: Seen) -> bool:
@@ -396,7 +405,7 @@ def new(kind: str) -> Answer:
 def create(kind: str) -> Answer:
     house, who = instance(), seat()
     schema = records.schema_of(house, who.sight, kind)
-    said = _read(schema, who)
+    said = read_form(schema, who)
     values = {path: value for path, value in said.values.items() if value not in (None, False)}
     problem: Problem | None = None
     if not said.problems:
@@ -430,7 +439,7 @@ def save(record: str) -> Answer:
     with house.database.read() as conn:
         seen = records.one(house, conn, who.sight, record)
     schema = records.schema_of(house, who.sight, seen.state.kind)
-    said = _read(schema, who)
+    said = read_form(schema, who)
     looked_at = _ids(request.form.get(SEEN, ""))
     with house.database.read() as conn:
         was = records.values_then(conn, seen.state, looked_at)
@@ -475,12 +484,14 @@ def step(record: str) -> Answer:
         raise NotFound(what=record)
     looked_at = _ids(request.form.get(SEEN, ""))
     values = {path: request.form.get("to", "")}
+    if values[path] in TAKEN_ELSEWHERE.get(schema.kind, frozenset()):
+        raise Refused(detail=Label("请在它自己的页面上办理", "this step is taken at its own desk"))
     decisions.write_seen(house.desk, schema.kind, seen.record, values, looked_at, by=[who.person.id], rights=who.rights)
     say(Label("已办理", "Done"))
     return onward(url_for(".one", record=seen.record))
 
 
-def _read(schema: type[RecordSchema], who: Seat) -> screens.Read:
+def read_form(schema: type[RecordSchema], who: Seat) -> screens.Read:
     """The posted form; areas may have been typed or chosen by name."""
     form = form_of(schema, who.role)
     posted, wrong = request.form.to_dict(), dict[str, Label]()

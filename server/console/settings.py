@@ -11,8 +11,9 @@ from typing import NamedTuple
 from flask import request, url_for
 
 from schemas.certificates import CHINA
+from schemas.kinds.patrol_note import URGENCIES
 from schemas.labels import Label
-from server import acts, openings
+from server import acts, clues, openings
 from server.console.frame import Answer, Desk, instance, onward, page, say, seat
 from server.storage import facts
 from server.storage.backup import MANIFEST, back_up
@@ -39,10 +40,13 @@ def show() -> Answer:
     house = instance()
     with house.database.read() as conn:
         name, area, originals = (facts.get(conn, fact) for fact in (facts.NAME, facts.AREA, facts.ORIGINALS))
+        days = clues.days_now(conn)
     return page(
         "settings/show.html",
         name=name,
         area=area,
+        clue_days=days,
+        urgencies=URGENCIES,
         all_originals=originals == facts.LOGGED,
         fingerprint=house.keys.open.fingerprint,
         origin=house.keys.open.origin,
@@ -63,6 +67,14 @@ def rename() -> Answer:
         acts.append(conn, "", acts.SETTING, house.now(), by=seat().person.id, name=name)
         facts.put(conn, facts.NAME, name)
     say(Label("单位名称已保存。", "The name is saved."))
+    return onward(url_for(".show"))
+
+
+@desk.post("/settings/clue-days", may="settings.write")
+def clue_days() -> Answer:
+    """Within how many days clues are verified: what is received from now on."""
+    clues.set_days(instance(), seat().person.id, request.form)
+    say(Label("已保存，今后受理的线索照此计算。", "Saved; it counts for clues received from now on."))
     return onward(url_for(".show"))
 
 

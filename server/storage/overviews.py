@@ -47,6 +47,16 @@ def by_value(conn: Connection, projections: Projections, kind: str, field: str, 
     return {row[0] or "": int(row[1]) for row in conn.execute(wanted)}
 
 
+def by_place(
+    conn: Connection, projections: Projections, kind: str, digits: int, since: int, scope: Scope
+) -> Mapping[str, int]:
+    """The beginning of a division code → how many records made since a time lie there."""
+    table = projections.table(kind)
+    beginning = func.substr(table.c.scope, 1, digits)
+    wanted = select(beginning, func.count()).where(table.c.record >= _first_id(since), _seen(table, scope)).group_by(beginning)
+    return {str(row[0]): int(row[1]) for row in conn.execute(wanted) if row[0]}
+
+
 def made_since(conn: Connection, projections: Projections, kind: str, since: int, scope: Scope) -> list[tuple[int, int]]:
     """(ms, number) of the records that were made since a time, as their ids tell it: to about a minute."""
     table = projections.table(kind)
