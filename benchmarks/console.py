@@ -31,9 +31,9 @@ from benchmarks.table import Aim, Verdict
 from server.access import accounts, rights
 from server.access.accounts import Visit
 from server.config import Settings
-from server.instance import Instance, create_instance
+from server.instance import Instance, create_instance, open_instance
 from server.searching import Searcher
-from server.storage import people
+from server.storage import migrations, people
 from server.storage.lists import Mark
 from server.storage.people import Grant, Person
 
@@ -237,6 +237,7 @@ def filled(folder: Path, count: int) -> None:
     done = folder / "filled.json"
     if done.exists():
         print(f"{count:,} records: as filled before; {done.read_text()}", flush=True)
+        _renewed(folder)
         return
     shutil.rmtree(folder, ignore_errors=True)
     made = create_instance(Settings(folder), house.ORIGIN)
@@ -252,6 +253,16 @@ def filled(folder: Path, count: int) -> None:
     took["MB"] = round(sum(one.stat().st_size for one in folder.iterdir() if one.is_file()) / 1e6)
     done.write_text(json.dumps(took))
     print(f"{count:,} records: {done.read_text()}", flush=True)
+
+
+def _renewed(folder: Path) -> None:
+    """Bring what an older program filled up to this one: starting a server would not wait so long."""
+    made = open_instance(Settings(folder))
+    migrations.upgrade(made.database)
+    with made.database.write() as conn:
+        made.projections.renew(conn)
+    Searcher(made).catch_up()
+    made.close()
 
 
 def _progress(count: int) -> Callable[[int], None]:

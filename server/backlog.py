@@ -17,7 +17,7 @@ from server.access.policy import Sight
 from server.access.rights import BEHIND
 from server.instance import Instance
 from server.storage import conflicts, journal, people
-from server.storage.conflicts import Mark, Order, Row, Wanted
+from server.storage.conflicts import Mark, Order, Row, Tally, Wanted
 from server.storage.database import Connection
 from server.storage.journal import Kept
 from sync.core.errors import NotFound
@@ -155,10 +155,16 @@ def decided(house: Instance, sight: Sight, after: Mark | None = None, size: int 
 def counts(house: Instance, sight: Sight, asked: Filter = EVERYTHING) -> dict[str, int]:
     """How many wait in each place."""
     with house.database.read() as conn:
-        found = conflicts.counts(conn, wanted(house, conn, sight, asked._replace(place="")))
-    totals = dict.fromkeys(PLACES, 0)
-    for sort, number in found.items():
-        totals[place_of(sort)] += number
+        return {place: tally.number for place, tally in tallies(house, conn, sight, asked).items()}
+
+
+def tallies(house: Instance, conn: Connection, sight: Sight, asked: Filter = EVERYTHING) -> dict[str, Tally]:
+    """How many wait in each place, and since when."""
+    totals = dict.fromkeys(PLACES, Tally(0, None))
+    for sort, found in conflicts.tallies(conn, wanted(house, conn, sight, asked._replace(place=""))).items():
+        place = place_of(sort)
+        number, since = totals[place]
+        totals[place] = Tally(number + found.number, min((one for one in (since, found.since) if one is not None), default=None))
     return totals
 
 

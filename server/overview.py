@@ -14,14 +14,15 @@ from schemas.kinds.clue import Clue
 from schemas.kinds.hazard import Hazard
 from schemas.kinds.institution import STATUSES, Institution
 from schemas.labels import Label
-from server import tablets
+from server import backlog, tablets
 from server.access.policy import Sight
 from server.instance import Instance
 from server.moments import day
 from server.storage import overviews
+from server.storage.conflicts import Tally
 from server.storage.database import Connection
 from server.storage.lists import Lists, Wanted, Where
-from server.storage.overviews import Scope, Tally
+from server.storage.overviews import Scope
 from server.tablets import Summary
 
 WEEKS = 12
@@ -91,9 +92,9 @@ def overdue(house: Instance, conn: Connection, sight: Sight) -> list[Waiting]:
     return found
 
 
-def conflicts(conn: Connection, sight: Sight) -> Tally:
-    """The conflicts that wait for a decision."""
-    return overviews.conflicts_waiting(conn, sight.buckets()) if sight.departments is None else Tally(0, None)
+def undecided(house: Instance, conn: Connection, sight: Sight) -> dict[str, Tally]:
+    """What waits for a decision at the merge desk, by the place where it is found; other departments decide nothing."""
+    return backlog.tallies(house, conn, sight) if sight.departments is None else {}
 
 
 def synced(house: Instance, conn: Connection, sight: Sight) -> Summary:
@@ -127,8 +128,8 @@ def hazards(house: Instance, conn: Connection, sight: Sight) -> list[Week]:
     opened, closed = [0] * WEEKS, [0] * WEEKS
     for ms, number in overviews.made_since(conn, house.projections, Hazard.kind, first, _scope(sight)):
         opened[min((max(ms, first) - first) // WEEK_MS, WEEKS - 1)] += number
-    for ms in overviews.closed_since(conn, house.projections, Hazard.kind, ("status", CLOSED), first, _scope(sight)):
-        closed[min((ms - first) // WEEK_MS, WEEKS - 1)] += 1
+    for week, number in overviews.stepped_since(conn, house.projections, Hazard.kind, CLOSED, first, WEEK_MS, _scope(sight)):
+        closed[min(week, WEEKS - 1)] += number
     return [Week(day(first + n * WEEK_MS), opened[n], closed[n]) for n in range(WEEKS)]
 
 

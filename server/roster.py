@@ -295,7 +295,7 @@ def plan(desk: Desk, reading: Reading) -> Plan:
     """What importing these rows would do, and the rows that the server's own records make doubtful."""
     schema = desk.registry[KIND]
     with desk.database.read() as conn:
-        known = _Known((State.read(one.bytes) for one in states.scan(conn, KIND)), schema)
+        known = _Known((State.read(one.bytes) for one in states.scan(conn, [KIND])), schema)
     made = Plan()
     for row in reading.rows:
         found = known.match(row.values)

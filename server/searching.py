@@ -27,8 +27,8 @@ from sync.core.fold import State, deleted, values_of
 
 logger = logging.getLogger("patrolbook.server")
 
-AT_ONCE = 2_000
-"""Changes looked at in one transaction of the index."""
+AT_ONCE, SOME = 2_000, 200
+"""Changes looked at in one transaction of the index: where all are wanted, and where somebody waits for it to end."""
 PATIENCE_S = 0.1
 """How long somebody who searches waits for the index to catch up."""
 QUIET_S = 2.0
@@ -148,7 +148,9 @@ class Searcher:
             reached = {log: texts.reached(index, log) if known else -1 for log in newest}
         return sum(max(0, newest[log] - reached[log]) for log in newest)
 
-    def catch_up(self, patience: float | None = None, stop: Callable[[], bool] = lambda: False) -> int:
+    def catch_up(
+        self, patience: float | None = None, stop: Callable[[], bool] = lambda: False, at_once: int | None = None
+    ) -> int:
         """Index what was kept since the last time, for at most so many seconds; returns what is still to do."""
         until = None if patience is None else time.monotonic() + patience
         with self.texts.reading() as index:
@@ -158,7 +160,7 @@ class Searcher:
         while True:
             with self.texts.writing(self.house.epoch) as index, self.house.database.read() as conn:
                 for log in self.house.keys.voices:
-                    self._advance(index, conn, log)
+                    self._advance(index, conn, log, at_once or (AT_ONCE if until is None else SOME))
                 left = self._behind(index, conn)
             if not left or stop() or (until is not None and time.monotonic() > until):
                 return left
@@ -169,7 +171,7 @@ class Searcher:
             self.texts.begin(index, self.house.epoch)
         total = left = self.behind()
         while left:
-            left = self.catch_up(patience=0)
+            left = self.catch_up(patience=0, at_once=AT_ONCE)
             progress(total - left, total)
         return total
 
@@ -182,8 +184,8 @@ class Searcher:
         schema = self.house.registry.get(kind)
         return schema is not None and not schema.at_desk
 
-    def _advance(self, index: Connection, conn: Connection, log: str) -> None:
-        kept = journal.since(conn, log, texts.reached(index, log), AT_ONCE)
+    def _advance(self, index: Connection, conn: Connection, log: str, at_once: int) -> None:
+        kept = journal.since(conn, log, texts.reached(index, log), at_once)
         if not kept:
             return
         touched = journal.connected(conn, dict.fromkeys(one.record for one in kept))

@@ -8,9 +8,11 @@ from flask import current_app, url_for
 
 from schemas.labels import Label
 from server import overview
+from server.backlog import PLACES
 from server.console.frame import Answer, Desk, Seat, instance, page, seat
 from server.console.naming import NAMES
 from server.overview import Bar, Waiting
+from server.storage.conflicts import Tally
 from server.storage.database import Connection
 
 desk = Desk("home", __name__)
@@ -52,14 +54,19 @@ def _tiles(conn: Connection, who: Seat) -> list[Tile]:
     late = [_waiting(one) for one in overview.overdue(house, conn, who.sight)]
     found: list[Tile] = []
     if who.may("merge.read"):
-        waiting = overview.conflicts(conn, who.sight)
-        days = (house.now() - waiting.since) // 86_400_000 if waiting.since is not None else 0
-        note = Label(f"最早的已等 {days} 天", f"the oldest for {days} days") if days else None
-        state = "wait" if waiting.number else "ok"
-        found.append(Tile(str(waiting.number), Label("冲突待决", "conflicts to decide"), state, "merge", _at(MERGE), note))
+        for place, waiting in overview.undecided(house, conn, who.sight).items():
+            if waiting.number or place == "values":  # the other places are named where something is in them
+                label = Label("冲突待决", "conflicts to decide") if place == "values" else PLACES[place].label
+                found.append(_undecided(waiting, label, _at(MERGE, place=place), house.now()))
     if who.may("review.read"):
         found += [_waiting(one) for one in overview.steps(house, conn, who.sight)]
     return [*late, *found]
+
+
+def _undecided(waiting: Tally, label: Label, address: str, now: int) -> Tile:
+    days = (now - waiting.since) // 86_400_000 if waiting.since is not None else 0
+    note = Label(f"最早的已等 {days} 天", f"the oldest for {days} days") if days else None
+    return Tile(str(waiting.number), label, "wait" if waiting.number else "ok", "merge", address, note)
 
 
 def _waiting(one: Waiting) -> Tile:

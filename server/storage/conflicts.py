@@ -96,6 +96,13 @@ class Wanted(NamedTuple):
     until: int | None = None
 
 
+class Tally(NamedTuple):
+    """How many wait, and since when the oldest does (ms); None where none does."""
+
+    number: int
+    since: int | None
+
+
 class Mark(NamedTuple):
     """Where a page ends."""
 
@@ -178,12 +185,12 @@ def page(conn: Connection, wanted: Wanted, order: Order, size: int, after: Mark 
     return [found[id] for id in ids]
 
 
-def counts(conn: Connection, wanted: Wanted) -> dict[str, int]:
-    """How many wait, by sort of conflict."""
+def tallies(conn: Connection, wanted: Wanted) -> dict[str, Tally]:
+    """How many wait, and since when, by sort of conflict."""
     c = _bare()
     few = "conflicts_by_bucket" if not (wanted.record or wanted.device) else None
-    statement = select(c["kind"], func.count()).select_from(_read_by(few)).where(*_conditions(wanted))
-    return {row[0]: row[1] for row in conn.execute(statement.group_by(c["kind"]))}
+    statement = select(c["kind"], func.count(), func.min(c["opened"])).select_from(_read_by(few)).where(*_conditions(wanted))
+    return {row[0]: Tally(row[1], row[2]) for row in conn.execute(statement.group_by(c["kind"]))}
 
 
 def decided(conn: Connection, wanted: Wanted, size: int, after: Mark | None = None) -> list[Row]:

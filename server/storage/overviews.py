@@ -8,14 +8,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Table, and_, false, func, or_, select
 
 from schemas.base import DEPARTMENTS
-from server.storage import states
-from server.storage.projections import Projections
-from server.storage.tables import conflicts
-from sync.core.fold import State
+from server.storage.projections import STEPPED, Projections
 
 LAST = "\U0010ffff"
-MOST_CLOSED = 20_000
-"""Closed records whose day is looked up for one chart."""
 
 
 class Scope(NamedTuple):
@@ -23,21 +18,6 @@ class Scope(NamedTuple):
 
     areas: Sequence[str]
     departments: Collection[str] | None = None
-
-
-class Tally(NamedTuple):
-    """How many wait, and since when the oldest does."""
-
-    number: int
-    since: int | None
-
-
-def conflicts_waiting(conn: Connection, buckets: Sequence[str]) -> Tally:
-    """The conflicts that wait in buckets whose ids begin so."""
-    within = or_(false(), *(conflicts.c.bucket.between(one, one + LAST) for one in buckets))
-    wanted = select(func.count(), func.min(conflicts.c.opened)).where(conflicts.c.status != "resolved", within)
-    row = conn.execute(wanted).one()
-    return Tally(int(row[0]), row[1])
 
 
 def by_value(conn: Connection, projections: Projections, kind: str, field: str, scope: Scope) -> Mapping[str, int]:
@@ -65,19 +45,16 @@ def made_since(conn: Connection, projections: Projections, kind: str, since: int
     return [(int(row[0], 16) << 16, int(row[1])) for row in conn.execute(wanted.group_by(beginning))]
 
 
-def closed_since(
-    conn: Connection, projections: Projections, kind: str, status: tuple[str, str], since: int, scope: Scope
-) -> list[int]:
-    """When each record that now has a status (field, value) was given it, by the tablet's or the desk's clock."""
-    table, (field, value) = projections.table(kind), status
-    wanted = select(table.c.record).where(table.c[field] == value, table.c.newest >= since, _seen(table, scope))
-    records = list(conn.scalars(wanted.order_by(table.c.newest.desc()).limit(MOST_CLOSED)))
-    found = []
-    for stored in states.load(conn, records).values():
-        state = State.read(stored.bytes)
-        times = [int(state.acts[change].hlc[:12], 16) for change in state.ids(field)]
-        found += [one for one in times[:1] if one >= since]
-    return found
+def stepped_since(
+    conn: Connection, projections: Projections, kind: str, status: str, since: int, span: int, scope: Scope
+) -> list[tuple[int, int]]:
+    """(n, number): how many records that now have a status were given it in the n-th span of milliseconds since a time, by the
+    tablet's or the desk's clock; counted in an index."""
+    table = projections.table(kind)
+    field, stepped = table.c[projections.status_of(kind)], table.c[STEPPED]
+    number = ((stepped - since) // span).label("n")
+    wanted = select(number, func.count()).where(field == status, stepped >= since, _seen(table, scope)).group_by("n")
+    return [(int(row[0]), int(row[1])) for row in conn.execute(wanted)]
 
 
 def _first_id(ms: int) -> str:

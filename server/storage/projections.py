@@ -6,7 +6,8 @@ conflict is NULL and named in `conflicted`, so that no list ever shows a value t
 
 Beside the fields a row has columns of its own (`OWN`): where the record belongs (`scope`, the division code that decides
 who sees it; it stands even while the area is in conflict), when its newest live value was written (`newest`, ms), and the
-latitude and longitude of each position in 1e-7 degree. Where a kind names departments, their codes are in one column,
+latitude and longitude of each position in 1e-7 degree. A kind with a workflow has when its status was given (`stepped`, ms; NULL
+where it is in conflict). Where a kind names departments, their codes are in one column,
 between commas. Columns by which people put long lists in order (`sorts`) have an
 index that tells order and scope without a look at the rows.
 """
@@ -20,6 +21,7 @@ from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import BigInteger, Boolean, Column, Connection, Index, MetaData, Table, Text, and_, select
+from sqlalchemy.schema import CreateTable
 
 from schemas.base import DEPARTMENTS, RecordSchema
 from schemas.fields import Ref
@@ -35,6 +37,8 @@ _TYPES: dict[str, Any] = {"text": Text, "integer": BigInteger, "boolean": Boolea
 _HOLDS: dict[str, type] = {"text": str, "integer": int, "boolean": bool}
 OWN = ("record", "rev", "deleted", "conflicted", "scope", "newest")
 """Columns that every projection has and no schema; a field is not named so."""
+STEPPED = "stepped"
+"""The column that tells when the status of a record was given; kinds with a workflow have it."""
 SHAPES = "projections"
 """The fact that tells for which tables the rows were made: kind → digest, as JSON."""
 CELLS = "cells"
@@ -84,6 +88,13 @@ class Projections:
     def standing(self, kind: str) -> Standing | None:
         """How records of a kind stand on a map; None where they have no place there. Raises KeyError for an unknown kind."""
         return _standing(self._registry, self._registry[kind])
+
+    def status_of(self, kind: str) -> str:
+        """The column that the workflow of a kind moves. Raises KeyError where it has none."""
+        status = self._registry[kind].status_path()
+        if status is None:
+            raise KeyError(kind)
+        return status
 
     def create(self, conn: Connection) -> None:
         """Make the tables that do not exist."""
@@ -154,24 +165,31 @@ class Projections:
         return None if row[deleted_at] or row[lat] is None else Spot(row[scope], row[lat], row[lon])
 
     def _make(self, conn: Connection, kinds: Sequence[str]) -> int:
+        """Make the tables of these kinds again in one pass over the states; indexes last, when all rows are there."""
+        if not kinds:
+            return 0
         tables = [self._tables[kind] for kind in kinds]
         self.metadata.drop_all(conn, tables)
-        self.metadata.create_all(conn, tables)
+        for table in tables:
+            conn.execute(CreateTable(table))
         count = 0
-        for kind in kinds:
-            batch: list[State] = []
-            for stored in states.scan(conn, kind):
-                batch.append(State.read(stored.bytes))
-                count += 1
-                if len(batch) == 1000:
-                    self._writes[kind](conn, [self._row(state) for state in batch])
-                    batch = []
-            self._writes[kind](conn, [self._row(state) for state in batch])
-        if kinds:
-            counted = {kind: shape for kind, shape in _said(conn, CELLS).items() if kind not in kinds}
-            facts.put(conn, CELLS, orjson.dumps(counted, option=orjson.OPT_SORT_KEYS).decode())
-            shapes = _said(conn, SHAPES) | {kind: self.shapes[kind] for kind in kinds}
-            facts.put(conn, SHAPES, orjson.dumps(shapes, option=orjson.OPT_SORT_KEYS).decode())
+        batches: dict[str, list[tuple[Any, ...]]] = {kind: [] for kind in kinds}
+        for stored in states.scan(conn, kinds):
+            batch = batches[stored.kind]
+            batch.append(self._row(State.read(stored.bytes)))
+            count += 1
+            if len(batch) == 1000:
+                self._writes[stored.kind](conn, batch)
+                batch.clear()
+        for kind, batch in batches.items():
+            self._writes[kind](conn, batch)
+        for table in tables:
+            for index in sorted(table.indexes, key=lambda one: str(one.name)):
+                index.create(conn)
+        counted = {kind: shape for kind, shape in _said(conn, CELLS).items() if kind not in kinds}
+        facts.put(conn, CELLS, orjson.dumps(counted, option=orjson.OPT_SORT_KEYS).decode())
+        shapes = _said(conn, SHAPES) | {kind: self.shapes[kind] for kind in kinds}
+        facts.put(conn, SHAPES, orjson.dumps(shapes, option=orjson.OPT_SORT_KEYS).decode())
         return count
 
     def rows(self, conn: Connection, kind: str, *, with_deleted: bool = False) -> Iterable[dict[str, Any]]:
@@ -208,6 +226,8 @@ class Projections:
         if schema.names_departments():
             columns.append(Column(DEPARTMENTS, Text))
         axes = [Column(axis, BigInteger) for name in schema.points() for axis in axes_of(name)]
+        if schema.status_path() is not None:
+            axes.append(Column(STEPPED, BigInteger))
         table = Table(
             name,
             self.metadata,
@@ -233,6 +253,8 @@ class Projections:
                 stands_by(schema.kind), c[standing.through], c.scope, c.deleted,
                 sqlite_where=and_(c[standing.own[0]].is_(None), bare) if standing.own else bare,
             )  # fmt: skip
+        if (status := schema.status_path()) is not None:
+            Index(stepped_by(schema.kind), c[status], c[STEPPED], c.scope, c.deleted)
         for field_name in schema.indexed:
             Index(f"{name}_by_{field_name}", table.c[field_name])
         return table
@@ -251,6 +273,8 @@ class Projections:
             row.append(_departments(state))
         for name in self._points[state.kind]:
             row += _axes(next(iter(live[name].values())) if name in live else None)
+        if (status := self._registry[state.kind].status_path()) is not None:
+            row.append(_stepped(state, status))
         return tuple(row)
 
     def _scope(self, state: State) -> str:
@@ -272,7 +296,9 @@ class Projections:
         departments = (_departments(state),) if self._registry[state.kind].names_departments() else ()
         axes = (one for name in self._points[state.kind] for one in _axes(shown.get(name)))
         own = (state.record, state.rev, deleted(state), orjson.dumps(unclear).decode(), self._scope(state), _newest(state))
-        return (*own, *values, *departments, *axes)
+        status = self._registry[state.kind].status_path()
+        stepped = () if status is None else (None if status in unclear else _stepped(state, status),)
+        return (*own, *values, *departments, *axes, *stepped)
 
 
 def _said(conn: Connection, fact: str) -> dict[str, str]:
@@ -284,6 +310,11 @@ def _said(conn: Connection, fact: str) -> dict[str, str]:
 def axes_of(name: str) -> tuple[str, str]:
     """The columns of a position."""
     return f"{name}_lat", f"{name}_lon"
+
+
+def stepped_by(kind: str) -> str:
+    """The index that tells which status records have since when, and the scope, without a look at the rows."""
+    return f"p_{kind}_stepped"
 
 
 def stands_by(kind: str) -> str:
@@ -319,6 +350,12 @@ def _departments(state: State) -> str | None:
 
 def _newest(state: State) -> int:
     return clock.wall_ms(max(act.hlc for act in state.acts.values())) if state.acts else 0
+
+
+def _stepped(state: State, status: str) -> int | None:
+    """When the status of a record was given, by the clock of the tablet or the desk, ms."""
+    live = state.live.get(status)
+    return clock.wall_ms(max(state.acts[change].hlc for change in live)) if live else None
 
 
 def _told(index: Index) -> str:

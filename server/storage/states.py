@@ -215,11 +215,11 @@ def forget_removals(conn: Connection, before: int) -> int:
     return conn.execute(feed.delete().where(old)).rowcount
 
 
-def scan(conn: Connection, kind: str | None = None) -> Iterator[Stored]:
+def scan(conn: Connection, kinds: Collection[str] | None = None) -> Iterator[Stored]:
     """Every record that stands for itself, streamed in key order."""
     wanted = select(states).where(states.c.bucket.is_not(None))
-    if kind is not None:
-        wanted = wanted.where(states.c.kind == kind)
+    if kinds is not None:
+        wanted = wanted.where(states.c.kind.in_(kinds))
     for row in conn.execution_options(yield_per=1000).execute(wanted.order_by(states.c.key)):
         yield Stored(*row)
 

@@ -249,6 +249,17 @@ def test_another_department_sees_what_names_it_and_is_counted_nothing_else(serve
     assert "共 1" in text_of(browser.get("")) and "平板" not in text_of(browser.get(""))
 
 
+def test_the_home_page_counts_all_that_waits_at_the_merge_desk(server: TestServer) -> None:
+    ours, theirs = server.enrol("officer", "430182"), server.enrol("officer", "430183")
+    record = ServerKeys.new_id(server.clock())
+    ours.push(ours.change("institution", record, {"name": "晨光", "area": "430182001001"}))
+    browser = signed_in(server, "staff", "430182")
+    assert "0 冲突待决" in text_of(browser.get("")) and "权限已变" not in text_of(browser.get(""))
+    theirs.push(theirs.change("institution", record, {"remark": "已搬走"}))
+    shown = browser.get("")
+    assert "0 冲突待决" in text_of(shown) and "1 权限已变" in text_of(shown) and "place=rights" in shown.text
+
+
 def test_the_home_page_counts_what_is_late_and_what_tablets_still_have(server: TestServer) -> None:
     area = "430181"
     tablet = server.enrol("officer", area)

@@ -179,7 +179,7 @@ def test_a_damaged_workbook_is_refused_whole(tmp_path: Path) -> None:
 def test_an_import_writes_ordinary_changes_that_name_who_did_it(house: Instance, tmp_path: Path) -> None:
     bring(house, read(tmp_path, GOOD))
     with house.database.read() as conn:
-        (stored,) = states.scan(conn, "institution")
+        (stored,) = states.scan(conn, ["institution"])
         state = State.read(stored.bytes)
         ((change, kept, _),) = journal.history(conn, [state.record])
     assert change.by == ["p-1"]
@@ -231,7 +231,7 @@ def test_a_row_that_fits_two_institutions_asks_for_a_merge(house: Instance, tmp_
     for name in ("甲", "乙"):
         bring(house, read(tmp_path, changed(GOOD, name=name, code="")))
     with house.database.read() as conn:
-        records = [one.record for one in states.scan(conn, "institution")]
+        records = [one.record for one in states.scan(conn, ["institution"])]
     for record in records:
         decisions.write(house.desk, "institution", record, {"credit_code": CODE}, by=["p-1"], rights=ADMIN)
     made = roster.plan(house.desk, read(tmp_path, GOOD))
