@@ -8,7 +8,7 @@ import segno
 from flask import request, url_for
 
 from schemas.labels import Label
-from server import shifts, tablets
+from server import records, shifts, tablets
 from server.access.rights import ROLES
 from server.console.frame import Answer, Desk, answered, instance, onward, page, say, seat
 from server.errors import status_of
@@ -146,7 +146,8 @@ def _of(device: str, wrong: Problem | None = None) -> dict[str, Any]:
             "roles": ROLES,
             "loose": loose,
             "shifts": sorted(held, key=lambda row: str(row["opened_at"]), reverse=True)[:10],
-            "awaited": contacts.records_awaiting(conn, device, _MOST_RECORDS),
+            "awaited": records.names(house, conn, who.sight, contacts.records_awaiting(conn, device, _MOST_RECORDS)).values(),
+            "kinds": house.registry,
             "lease": tablets.lease_until(conn, device),
             "now": house.now(),
             "wrong": wrong,

@@ -60,7 +60,7 @@ def _tiles(conn: Connection, who: Seat) -> list[Tile]:
                 found.append(_undecided(waiting, label, _at(MERGE, place=place), house.now()))
     if who.may("review.read"):
         found += [_waiting(one) for one in overview.steps(house, conn, who.sight)]
-    return [*late, *found]
+    return sorted([*late, *found], key=lambda one: one.state == "ok")  # what is done comes last
 
 
 def _undecided(waiting: Tally, label: Label, address: str, now: int) -> Tile:

@@ -27,9 +27,22 @@ _SHOWN = 10
 @desk.get("/people", may="people.read")
 def listing() -> Answer:
     house = instance()
+    asked = {name: request.args.get(name, "").strip() for name in ("q", "role", "area")}
+    try:
+        area, wrong = typed_code(asked["area"]), None
+    except InvalidField as problem:
+        area, wrong = "", problem
     with house.database.read() as conn:
-        found = staffing.in_sight(house, conn, seat().sight)
-    return page("people/list.html", members=found, roles=ROLES)
+        every = staffing.in_sight(house, conn, seat().sight)
+    found = [one for one in every if _fits(one, asked["q"], asked["role"], area)]
+    return page("people/list.html", members=found, total=len(every), roles=ROLES, asked=asked, wrong=wrong)
+
+
+def _fits(one: staffing.Member, text: str, role: str, area: str) -> bool:
+    """Whether somebody is looked for: by a part of the name or sign-in name, a role, and where they may do something."""
+    called = f"{one.person.name} {one.account.login if one.account else ''}".casefold()
+    there = not area or any(held.area.startswith(area) or area.startswith(held.area) for held in one.grants)
+    return text.casefold() in called and role in ("", one.person.role) and there
 
 
 @desk.get("/people/new", may="people.manage")

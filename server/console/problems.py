@@ -8,8 +8,13 @@ from __future__ import annotations
 import orjson
 from flask import Response, request, url_for
 
-from server.console import frame
+from schemas import words
+from schemas.base import RecordSchema
+from schemas.fields import Choice, Flag, Workflowed
+from schemas.labels import Label
+from server.console import frame, naming
 from server.errors import MEDIA_TYPE, render
+from server.storage import states
 from sync.core.errors import CrossSite, Problem, SessionEnded
 
 LARGEST_KEPT = 400_000
@@ -66,4 +71,53 @@ def offered(kept: str) -> dict[str, object]:
         files = bool(body["files"])
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
         return {}
-    return {"path": path, "fields": fields, "files": files} if path and not path.startswith(_NOT_KEPT) else {}
+    if not path or path.startswith(_NOT_KEPT):
+        return {}
+    schema = _schema_of(path)
+    lines = [
+        (label, _worded(schema, name, text))
+        for name, values in fields if (label := _called(schema, name)) is not None for text in values if text
+    ]  # fmt: skip
+    return {"path": path, "fields": fields, "files": files, "lines": lines}
+
+
+_NAMES = {
+    "name": Label("姓名或名称", "Name"), "role": Label("角色", "Role"), "area": Label("区划", "Area"), "department": Label("部门", "Department"),
+    "until": Label("截止", "Until"), "login": Label("登录名", "Sign-in name"), "phone": Label("电话", "Telephone"), "post": Label("职务", "Post"),
+    "level": Label("级别", "Level"), "reason": Label("理由", "Reason"), "note": Label("说明", "Note"), "purpose": Label("目的", "Purpose"),
+    "person": Label("人员", "Person"), "hours": Label("小时数", "Hours"), "address": Label("地址", "Address"), "combined": Label("合并后的内容", "Combined text"),
+    "typed": Label("另填的值", "Another value"), "text": Label("内容", "Text"), "zh": Label("中文", "Chinese"), "en": Label("英文", "English"),
+}  # fmt: skip
+"""What the fields of our forms are called, besides those of records. What is not here was not typed by anybody."""
+
+
+def _called(schema: type[RecordSchema] | None, name: str) -> Label | None:
+    """What a field that was posted is called; None for what the page itself put there."""
+    if name.startswith("remark:"):
+        return Label("标注", "Remark")
+    if schema is not None and schema.field_of(name.partition(".")[0]) is not None:
+        return None if name.endswith((".shown", ".was", ".acc", ".src")) else naming.caption(words.label_of(schema, name.partition(".")[0]))
+    return _NAMES.get(name)
+
+
+def _worded(schema: type[RecordSchema] | None, name: str, text: str) -> Label | str:
+    """What was typed or chosen in a field, in words."""
+    field = schema.field_of(name) if schema is not None else None
+    if "/" in name and field is not None:
+        return words.YES
+    if isinstance(field, Flag):
+        return words.YES if text == "true" else words.NO
+    return (words.value_of(schema, name, text) if schema is not None and isinstance(field, (Choice, Workflowed)) else None) or text
+
+
+def _schema_of(path: str) -> type[RecordSchema] | None:
+    """The kind whose form is posted to a path."""
+    house = frame.instance()
+    match path.partition("?")[0].removeprefix(f"{frame.PREFIX}/").split("/"):
+        case ["records", kind, *_]:
+            return house.registry.get(kind)
+        case ["record", record, *_]:
+            with house.database.read() as conn:
+                stored = states.load(conn, [record]).get(record)
+            return house.registry.get(stored.kind) if stored is not None else None
+    return None

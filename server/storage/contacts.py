@@ -50,7 +50,7 @@ def seen(conn: Connection) -> dict[str, int]:
 
 def owing(conn: Connection) -> dict[str, Owing]:
     """device → what it still has, for devices that have something or went on as a further replica."""
-    files = _counted(conn, select(awaited.c.device, func.count(awaited.c.record.distinct())).group_by(awaited.c.device))
+    files = _counted(conn, select(awaited.c.device, func.count(awaited.c.sha256.distinct())).group_by(awaited.c.device))
     open_ = uploads.c.completed.is_(None)
     under_way = _counted(conn, select(uploads.c.device, func.count()).where(open_).group_by(uploads.c.device))
     copies = _counted(conn, select(replicas.c.device, func.count()).group_by(replicas.c.device))

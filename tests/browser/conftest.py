@@ -12,6 +12,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from tests.support.console import PASSWORD
+
 CHROMIUM = os.environ.get("PATROLBOOK_CHROMIUM", "/usr/bin/chromium")
 SHOTS = Path(__file__).parents[2] / ".screens"
 SERIOUS = ("serious", "critical")
@@ -25,6 +27,7 @@ class Size(NamedTuple):
 
 TABLET, UPRIGHT = Size(1280, 800, touch=True), Size(800, 1280, touch=True)
 DESK, WIDE = Size(1440, 900), Size(2560, 1440)
+LAPTOP = Size(1280, 800)
 
 
 @pytest.fixture(scope="session")
@@ -108,3 +111,20 @@ def small_targets(page: Page, least: int = 44) -> list[str]:
             least,
         )
     )
+
+
+def looked_at(page: Page, name: str, *sizes: Size) -> None:
+    """Keep pictures of the page at these sizes of a desk, and hold it against axe and its own width at each."""
+    for size in sizes or (LAPTOP, WIDE):
+        page.set_viewport_size({"width": size.width, "height": size.height})
+        shot(page, name)
+        assert overflow(page) == 0, f"{name} is {overflow(page)} px too wide at {size.width}"
+    assert faults(page) == []
+
+
+def sign_in(page: Page, url: str, login: str, password: str = PASSWORD) -> None:
+    """Through the door, as anybody with an account does."""
+    page.goto(f"{url}/console/sign-in")
+    page.get_by_label("姓名、登录名或手机号").fill(login)
+    page.get_by_label("密码").fill(password)
+    page.get_by_role("button", name="登录", exact=True).click()

@@ -8,7 +8,7 @@ function offering(input, number) {
   const told = Object.assign(document.createElement("span"), { className: "sr" });
   let found = [], at = -1, timer = 0, asking = null;
   list.setAttribute("role", "listbox");
-  list.setAttribute("aria-label", input.labels?.[0]?.textContent.trim() || input.getAttribute("aria-label") || "");
+  list.setAttribute("aria-label", input.labels?.[0]?.textContent.replace("*", "").trim() || input.getAttribute("aria-label") || "");
   told.setAttribute("role", "status");
   for (const [name, value] of [["role", "combobox"], ["aria-autocomplete", "list"], ["aria-expanded", "false"], ["aria-controls", list.id]]) input.setAttribute(name, value);
   input.after(list, told);
