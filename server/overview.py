@@ -125,12 +125,10 @@ def hazards(house: Instance, conn: Connection, sight: Sight) -> list[Week]:
     """Hazards found and struck off in each of the last weeks, the present one last."""
     monday = _monday(house.now())
     first = monday - (WEEKS - 1) * WEEK_MS
-    opened, closed = [0] * WEEKS, [0] * WEEKS
-    for ms, number in overviews.made_since(conn, house.projections, Hazard.kind, first, _scope(sight)):
-        opened[min((max(ms, first) - first) // WEEK_MS, WEEKS - 1)] += number
-    for week, number in overviews.stepped_since(conn, house.projections, Hazard.kind, CLOSED, first, WEEK_MS, _scope(sight)):
-        closed[min(week, WEEKS - 1)] += number
-    return [Week(day(first + n * WEEK_MS), opened[n], closed[n]) for n in range(WEEKS)]
+    sees = _scope(sight)
+    opened = overviews.made_since(conn, house.projections, Hazard.kind, first, WEEK_MS, WEEKS, sees)
+    closed = overviews.stepped_since(conn, house.projections, Hazard.kind, CLOSED, first, WEEK_MS, sees)
+    return [Week(day(first + n * WEEK_MS), opened.get(n, 0), closed.get(n, 0)) for n in range(WEEKS)]
 
 
 def _count(

@@ -235,7 +235,7 @@ class Lists:
         conditions: _Conditions,
         size: int,
     ) -> list[Mark]:
-        ordered, record = _c(table)[wanted.order], _c(table)["record"]
+        ordered, record = bare(table)[wanted.order], bare(table)["record"]
         order = [ordered, record] if wanted.order != "record" else [record]
         statement = (
             select(ordered.label("value"), record.label("name"))
@@ -302,12 +302,12 @@ class Lists:
         if "" not in wanted.areas:
             found.append(_within(table, wanted.areas))
         if wanted.among is not None:
-            found.append(_c(table)["record"].in_(list(wanted.among)))
+            found.append(bare(table)["record"].in_(list(wanted.among)))
         if wanted.departments is not None:
-            named = (func.instr(_c(table)[DEPARTMENTS], f",{one},") > 0 for one in sorted(wanted.departments))
+            named = (func.instr(bare(table)[DEPARTMENTS], f",{one},") > 0 for one in sorted(wanted.departments))
             found.append(or_(false(), *named))
         if not wanted.with_deleted:
-            found.append(_c(table)["deleted"].is_(False))
+            found.append(bare(table)["deleted"].is_(False))
         return found or [true()]
 
 
@@ -321,7 +321,7 @@ def _order_index(table: Table, column: str) -> str:
     return index_of(table.name.removeprefix("p_"), column)
 
 
-def _c(table: Table) -> dict[str, ColumnClause[Any]]:
+def bare(table: Table) -> dict[str, ColumnClause[Any]]:
     """The columns by their bare names: how a table is read is said where it is named (`read_by`)."""
     return {one.name: column(one.name, one.type) for one in table.columns}
 
@@ -332,7 +332,7 @@ def read_by(table: Table, index: str | None) -> Any:
 
 
 def _within(table: Table, areas: Sequence[str]) -> ColumnElement[Any]:
-    scope = _c(table)["scope"]
+    scope = bare(table)["scope"]
     return or_(*(and_(scope >= area, scope < area + LAST) for area in areas)) if areas else false()
 
 
@@ -344,8 +344,8 @@ def _with_empty(test: Where) -> bool:
 def _condition(table: Table, test: Where) -> ColumnElement[Any]:
     if test.does == "contested":
         waiting = select(conflicts.c.record).where(conflicts.c.status != "resolved")
-        return _c(table)["record"].in_(waiting)
-    field = _c(table)[test.field]
+        return bare(table)["record"].in_(waiting)
+    field = bare(table)[test.field]
     found: ColumnElement[Any]
     match test.does:
         case "is":
@@ -373,7 +373,7 @@ def _condition(table: Table, test: Where) -> ColumnElement[Any]:
 
 def _segments(table: Table, wanted: Wanted, mark: Mark | None, *, empty_first: bool) -> list[_Conditions]:
     """The rest of a list as ranges of its index, in order: what has the mark's value, what lies beyond, what is empty."""
-    ordered, record = _c(table)[wanted.order], _c(table)["record"]
+    ordered, record = bare(table)[wanted.order], bare(table)["record"]
     beyond: _Conditions = []
     if mark is not None:
         beyond = [record < mark.record if wanted.falling else record > mark.record]

@@ -1,16 +1,20 @@
-"""Numbers for the home page, counted in the projections within what somebody sees."""
+"""Numbers for the home page, counted in the projections within what somebody sees.
+
+Each is counted in one index that knows all that is asked, and is named: SQLite would take the one of the scope and look at every row.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, false, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, case, false, func, literal, or_, select
 
 from schemas.base import DEPARTMENTS
-from server.storage.projections import STEPPED, Projections
+from server.storage.lists import LAST, bare, read_by
+from server.storage.projections import STEPPED, Projections, index_of, stepped_by
 
-LAST = "\U0010ffff"
+DAY_MS = 86_400_000
 
 
 class Scope(NamedTuple):
@@ -21,40 +25,53 @@ class Scope(NamedTuple):
 
 
 def by_value(conn: Connection, projections: Projections, kind: str, field: str, scope: Scope) -> Mapping[str, int]:
-    """value → how many records have it, by the index of that field; what is empty or contested under the empty text."""
-    table = projections.table(kind)
-    wanted = select(table.c[field], func.count()).where(_seen(table, scope)).group_by(table.c[field])
-    return {row[0] or "": int(row[1]) for row in conn.execute(wanted)}
+    """value → how many records have it, for a field that the kind sorts by; what is empty or contested under the empty text."""
+    table, c = projections.table(kind), bare(projections.table(kind))
+    read = select(c[field], func.count()).select_from(read_by(table, index_of(kind, field)))
+    return {row[0] or "": int(row[1]) for row in conn.execute(read.where(_seen(table, scope)).group_by(c[field]))}
 
 
 def by_place(
     conn: Connection, projections: Projections, kind: str, digits: int, since: int, scope: Scope
 ) -> Mapping[str, int]:
     """The beginning of a division code → how many records made since a time lie there."""
-    table = projections.table(kind)
-    beginning = func.substr(table.c.scope, 1, digits)
-    wanted = select(beginning, func.count()).where(table.c.record >= _first_id(since), _seen(table, scope)).group_by(beginning)
-    return {str(row[0]): int(row[1]) for row in conn.execute(wanted) if row[0]}
+    table, c = projections.table(kind), bare(projections.table(kind))
+    beginning = func.substr(c["scope"], 1, digits).label("beginning")
+    wanted = select(beginning, func.count()).select_from(_lately(table, kind)).where(*_made(c, since), _seen(table, scope))
+    return {str(row[0]): int(row[1]) for row in conn.execute(wanted.group_by("beginning")) if row[0]}
 
 
-def made_since(conn: Connection, projections: Projections, kind: str, since: int, scope: Scope) -> list[tuple[int, int]]:
-    """(ms, number) of the records that were made since a time, as their ids tell it: to about a minute."""
-    table = projections.table(kind)
-    beginning = func.substr(table.c.record, 1, 8)
-    wanted = select(beginning, func.count()).where(table.c.record >= _first_id(since), _seen(table, scope))
-    return [(int(row[0], 16) << 16, int(row[1])) for row in conn.execute(wanted.group_by(beginning))]
+def made_since(
+    conn: Connection, projections: Projections, kind: str, since: int, span: int, many: int, scope: Scope
+) -> Mapping[int, int]:
+    """n → how many records were made in the n-th of so many spans of milliseconds since a time, as their ids tell it; the last
+    one has no end."""
+    table, c = projections.table(kind), bare(projections.table(kind))
+    ends = [(c["record"] < _first_id(since + (n + 1) * span), n) for n in range(many - 1)]
+    number = case(*ends, else_=many - 1).label("n") if ends else literal(0).label("n")
+    wanted = select(number, func.count()).select_from(_lately(table, kind)).where(*_made(c, since), _seen(table, scope))
+    return {int(row[0]): int(row[1]) for row in conn.execute(wanted.group_by("n"))}
 
 
 def stepped_since(
     conn: Connection, projections: Projections, kind: str, status: str, since: int, span: int, scope: Scope
-) -> list[tuple[int, int]]:
-    """(n, number): how many records that now have a status were given it in the n-th span of milliseconds since a time, by the
-    tablet's or the desk's clock; counted in an index."""
-    table = projections.table(kind)
-    field, stepped = table.c[projections.status_of(kind)], table.c[STEPPED]
-    number = ((stepped - since) // span).label("n")
-    wanted = select(number, func.count()).where(field == status, stepped >= since, _seen(table, scope)).group_by("n")
-    return [(int(row[0]), int(row[1])) for row in conn.execute(wanted)]
+) -> Mapping[int, int]:
+    """n → how many records that now have a status were given it in the n-th span of milliseconds since a time, by the tablet's
+    or the desk's clock."""
+    table, c = projections.table(kind), bare(projections.table(kind))
+    number = ((c[STEPPED] - since) // span).label("n")
+    wanted = select(number, func.count()).select_from(read_by(table, stepped_by(kind)))
+    held = (c[projections.status_of(kind)] == status, c[STEPPED] >= since, _seen(table, scope))
+    return {int(row[0]): int(row[1]) for row in conn.execute(wanted.where(*held).group_by("n"))}
+
+
+def _lately(table: Table, kind: str) -> Any:
+    """The rows in the order of what was written last, which is never long before a record was made."""
+    return read_by(table, index_of(kind, "newest"))
+
+
+def _made(c: Mapping[str, ColumnElement[Any]], since: int) -> tuple[ColumnElement[bool], ...]:
+    return c["newest"] >= since - DAY_MS, c["record"] >= _first_id(since)
 
 
 def _first_id(ms: int) -> str:
@@ -64,10 +81,11 @@ def _first_id(ms: int) -> str:
 
 def _seen(table: Table, scope: Scope) -> ColumnElement[Any]:
     """What somebody sees of a projection."""
-    areas = or_(false(), *(and_(table.c.scope >= one, table.c.scope < one + LAST) for one in scope.areas))
+    c = bare(table)
+    areas = or_(false(), *(and_(c["scope"] >= one, c["scope"] < one + LAST) for one in scope.areas))
     if scope.departments is None:
-        return and_(areas, table.c.deleted.is_(False))
+        return and_(areas, c["deleted"].is_(False))
     if DEPARTMENTS not in table.c:
         return false()
-    named = or_(false(), *(func.instr(table.c[DEPARTMENTS], f",{one},") > 0 for one in sorted(scope.departments)))
-    return and_(areas, named, table.c.deleted.is_(False))
+    named = or_(false(), *(func.instr(c[DEPARTMENTS], f",{one},") > 0 for one in sorted(scope.departments)))
+    return and_(areas, named, c["deleted"].is_(False))

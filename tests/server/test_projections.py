@@ -11,7 +11,7 @@ from schemas.kinds.institution import Institution
 from schemas.registry import Registry
 from server import decisions
 from server.overview import WEEK_MS
-from server.storage.overviews import Scope, stepped_since
+from server.storage.overviews import Scope, made_since, stepped_since
 from server.storage.projections import Projections
 from tests.support.county import County
 
@@ -51,5 +51,6 @@ def test_a_row_tells_since_when_its_record_has_its_status(tmp_path: Path) -> Non
         (row,) = county.projections.rows(conn, "hazard")
         assert 0 <= row["stepped"] - (began + 2 * WEEK_MS) < 1000 < row["newest"] - row["stepped"]
         found = stepped_since(conn, county.projections, "hazard", "verified", began, WEEK_MS, Scope(("4301",)))
-        assert found == [(2, 1)] and stepped_since(conn, county.projections, "hazard", "verified", began, WEEK_MS, Scope(("4302",))) == []
+        assert found == {2: 1} and stepped_since(conn, county.projections, "hazard", "verified", began, WEEK_MS, Scope(("4302",))) == {}
+        assert made_since(conn, county.projections, "hazard", began - WEEK_MS // 2, WEEK_MS, 3, Scope(("43",))) == {0: 1}
     county.database.close()
