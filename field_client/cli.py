@@ -11,6 +11,7 @@ of a command is exit status 2.
 from __future__ import annotations
 
 from field_client.commands.anchors import anchor
+from field_client.commands.autostart import autostart
 from field_client.commands.couriers import import_, rescue
 from field_client.commands.covert import covert
 from field_client.commands.device import device, enrol, language, lock, pin, unlock
@@ -42,7 +43,7 @@ def cli() -> None:
 
 
 for one in (ui, enrol, sync, institutions, inspect, hazard, evidence, covert, officer, anchor, shift, status, storage, conflicts, rescue, import_, verify, unlock, lock, pin, recover,
-            language, device):  # fmt: skip
+            language, device, autostart):  # fmt: skip
     cli.add_command(one)
 
 

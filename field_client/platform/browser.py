@@ -33,6 +33,18 @@ def open_page(url: str, profile: Path, *, kiosk: bool) -> bool:
     return webbrowser.open(url)
 
 
+def is_open(profile: Path) -> bool:
+    """Whether a browser of Chromium's family has a window with this profile open: it marks it with its process."""
+    if os.name == "nt":  # another mark there, and asking after a process would end it
+        return False
+    try:
+        number = int(os.readlink(profile / "SingletonLock").rpartition("-")[2])
+        os.kill(number, 0)
+    except (OSError, ValueError, AttributeError):
+        return False
+    return True
+
+
 def command(program: str, url: str, profile: Path, kiosk: bool) -> list[str]:
     """How a browser of Chromium's family is started."""
     shape = ["--kiosk", "--start-fullscreen"] if kiosk else ["--start-maximized"]
