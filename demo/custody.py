@@ -1,8 +1,9 @@
 """The second act: what the day's evidence is worth to somebody who trusts neither the tablet nor the server.
 
-A film that the tablet which took it cannot open, handed over to a county with a deadline; a case in one file that a
-stranger checks; two forgeries and a recycled photo that do not get through. It goes on where `Story` ended, with the same
-server, tablets and console.
+Others watch from here on: a witness of another organisation cosigns the log, and an authority stamps its checkpoints. A film
+that the tablet which took it cannot open, handed over to a county with a deadline, and a still of it for a meeting, redacted and
+approved by two; a case in one file that a stranger checks; two forgeries and a recycled photo that do not get through. It
+goes on where `Story` ended, with the same server, tablets and console.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import zipfile
 from base64 import b64decode
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -28,9 +29,11 @@ from PIL import Image
 from custody import archive, sealing
 from custody.bundle import MANIFEST, PREFIX, read_manifest
 from custody.commitments import Part
+from demo import authority
+from demo.authority import Authority
 from demo.films import make_film
-from demo.processes import Tablet, attempt, surroundings
-from demo.story import CODE, UUID, Story, one_line
+from demo.processes import Tablet, Witness, attempt, surroundings
+from demo.story import CODE, UUID, Story, free_port, one_line
 from server.config import Settings
 from server.instance import open_instance
 
@@ -40,6 +43,7 @@ DAYS = 30  # for the county to deal with what is handed over to it
 PIECE = 64  # bytes of the film that are looked for on the tablet
 AGE = re.compile(r"\bage1[0-9a-z]+\b")
 FINGERPRINT = re.compile(r"\b(?:[0-9a-f]{4} ){7}[0-9a-f]{4}\b")
+LOG_KEY = re.compile(r"log add '([^']+)'")
 DIGEST = re.compile(r"[0-9a-f]{64}")
 SAFE = {"PATROLBOOK_PASSPHRASE": secrets.token_hex(8)}
 WITHOUT_MODULES = "-I"  # Python then sees neither this project nor its settings
@@ -58,23 +62,60 @@ class Custody:
         self.safe = self.folder / "safe"  # offline media: the root key and the keys that open
         self.team = Tablet("暗访", self.folder / "tablet-team")
         self.root = ""
+        self.witness = Witness(self.folder / "witness", free_port())
+        self.authority: Authority | None = None
 
     def tell(self) -> bool:
         """The whole act; False when anything that was promised, here or before, did not come true."""
         self.story.console.print("\n[bold]Second act: evidence that stands up[/bold]")
-        self.keys()
-        self.server.start()
-        with self.story.proxy:
-            try:
-                audit, film = self.undercover()
-                self.nobody_else_sees()
-                self.opened_by_the_province(film)
-                self.handed_over(audit, film)
-                self.recycled()
-            finally:
-                self.server.stop()
-        self.stand_up(self.bundled(self.story.visits[0]))
+        with self.others():
+            self.keys()
+            self.server.start()
+            with self.story.proxy:
+                try:
+                    audit, film = self.undercover()
+                    self.nobody_else_sees()
+                    self.opened_by_the_province(film)
+                    self.handed_over(audit, film)
+                    self.shown_outside()
+                    self.recycled()
+                    self.watched()
+                finally:
+                    self.server.stop()
+            bundle = self.bundled(self.story.visits[0])
+        self.stand_up(bundle)
         return not self.story.failed
+
+    # --- others, who do not belong to the authority -------------------------------------------------------------------
+
+    @contextmanager
+    def others(self) -> Iterator[None]:
+        """A witness and a time stamping authority, each a program of its own."""
+        with ExitStack() as at_the_end:
+            self.witness.command("init", "jw.example/witness")
+            self.witness.start()
+            at_the_end.callback(self.witness.stop)
+            if authority.is_possible():
+                made = Authority(self.folder / "authority")
+                self.authority = at_the_end.enter_context(authority.running(made))
+            else:
+                self.say("There is no openssl on this machine: nobody stamps the log in this demonstration.")
+            yield
+
+    def watched(self) -> None:
+        """The witness has cosigned what the log says by now, and the authority stamped it."""
+        self.server.command("witness", "ask")
+        told = json.loads(self.server.command("witness", "status", "--json"))
+        (open_log,) = (one for one in told["logs"] if "sealed" not in one["log"])
+        seen = json.loads(self.witness.command("show", "--json"))
+        self.expect(
+            f"the witness jw.example/witness cosigned the log at {open_log['witnessed']} leaves, and found no second one",
+            0 < open_log["witnessed"] <= open_log["size"] and not seen["doubts"],
+            told,
+        )
+        if self.authority is not None:
+            said = self.server.command("timestamp", "now")
+            self.expect(f"an authority stamped it (RFC 3161): {one_line(said)}", " at " in said, said)
 
     # --- whom to believe, and to whom evidence is sealed -------------------------------------------------------------
 
@@ -84,11 +125,20 @@ class Custody:
         province, county = (
             AGE.findall(self.at_the_safe("seal-key", f"{name}.age"))[0] for name in ("province", "county")
         )
-        named = ("--authority", "湖南省教育厅", "--province", province, "--county", f"{COUNTY_AREA}={county}")
+        for log in LOG_KEY.findall(self.server.command("witness", "keys")):
+            self.witness.command("log", "add", log)
+        key = json.loads(self.witness.command("show", "--json"))["vkey"]
+        named = ["--authority", "湖南省教育厅", "--province", province, "--county", f"{COUNTY_AREA}={county}"]
+        named += ["--witness", f"{key},{self.witness.url}", "--quorum", "1"]
+        if self.authority is not None:
+            named += ["--stamper", str(self.authority.folder / "ca.pem")]
         said = self.at_the_safe("sign", "root.age", *named)
+        if self.authority is not None:
+            self.server.command("timestamp", "authorities", self.authority.url)
         self.root = found(FINGERPRINT, said)
         self.expect("the root key signed whom to believe and to whom evidence is sealed", bool(self.root), said)
         self.say(f"  its fingerprint, as printed on paper: {self.root}")
+        self.say("  one witness of another organisation has to cosign the log" + ", and an authority stamps it" * bool(self.authority))
         self.server.command("people", "add", "暗访一组", "--role", "team", "--area", COUNTY_AREA)
         for name in ("赵刚", "钱敏"):
             self.server.command("people", "add", name, "--role", "province", "--area", "43")
@@ -146,7 +196,8 @@ class Custody:
         told = sealing.open_meta(b64decode(row["team"]), self.identity("province"))
         sealing.check_commitment(Part.TEAM, row["team_commit"], told)
         self.expect("the county's key does not open it", not opens(key_file, self.identity("county")), "it does")
-        out = self.folder / told.meta["name"]
+        self.expect(f"the team called it {told.meta['name']}, which fits its commitment", told.meta["audit"] != "", told)
+        out = self.folder / "opened.mp4"
         with open(content, "rb") as stream:
             secret = sealing.open_key(key_file, self.identity("province"))
             sealing.open_sealed(stream, secret, out, sealed=(row["sha256"], row["size"]), plain=None)
@@ -178,10 +229,37 @@ class Custody:
         self.desk("receive", order["id"], by="天心区")
         said = self.desk("open", order["id"], "1", *to, by="天心区")
         self.the_same("received, and opened by the county with its own key", out, film)
+        shown = f"{order}{said}{self.desk('show', order['id'], by='天心区')}"
+        self.expect("what the team called it did not go along: only a commitment to it", "MOV_0001" not in shown, shown)
         log = json.loads(self.server.command("access", "list", "--record", order["id"], "--by", "天心区", "--json"))
         leaves = [one["leaf"] for one in log if one["act"] == "opened" and one["purpose"] == "核实线索"]
         told = f"that opening is in the log as leaf {', '.join(map(str, leaves))}, with by whom and what for"
         self.expect(told, len(leaves) == 1 and f"Leaf {leaves[0]} " in said, log)
+
+    def shown_outside(self) -> None:
+        """A still of the film for a meeting: boxes destroyed, two people of the province, the sealed log first."""
+        (row,) = self.sealed()
+        out, until = self.folder / "still.jpg", f"{datetime.now(CHINA).date() + timedelta(days=7)}"
+        words = ("--box", "400,300,200,200", "--at", "1", "--for", "全省工作会", "--purpose", "通报典型问题", "--until", until)
+        clip = found(UUID, self.clip("propose", row["record"], *words, by="赵刚"))
+        making = ("make", clip, "--identity", str(self.safe / "province.age"), "--out", str(out))
+        self.clip("approve", clip, by="赵刚")
+        said = self.clip(*making, by="赵刚", may_fail=True)
+        self.expect("a still for a meeting: one approval is not enough", not out.exists(), said)
+        self.clip("approve", clip, by="钱敏")
+        said = self.clip(*making, by="赵刚")
+        (listed,) = json.loads(self.clip("list", "--json", by="赵刚"))
+        with Image.open(out) as still:
+            black = all(high <= 8 for _, high in still.convert("RGB").crop((410, 310, 590, 490)).getextrema())
+            plain = not still.getexif() and "comment" not in still.info
+        self.expect(
+            f"a second person approved; the box is black, nothing but pixels came along: {one_line(said, 0)}",
+            black and plain and listed["derived"] == hashlib.sha256(out.read_bytes()).hexdigest(),
+            said,
+        )
+
+    def clip(self, *arguments: str, by: str, may_fail: bool = False) -> str:
+        return self.server.command("clip", *arguments, "--by", by, may_fail=may_fail, **SAFE)
 
     def desk(self, *arguments: str, by: str, may_fail: bool = False) -> str:
         return self.server.command("handover", *arguments, "--by", by, may_fail=may_fail, **SAFE)
@@ -262,6 +340,11 @@ class Custody:
                 count = Counter(outcome for _, outcome, _, _ in findings)
                 told = f"{count['pass']} checks passed, {count['not-checked']} not asked for or not applicable"
                 self.expect(f"{name} says that it is genuine: {told}", code == 0 and not count["fail"], findings)
+            outside = {"V11", "V13", "V14"} if self.authority is not None else {"V11"}
+            proved = [(which, detail) for which, outcome, _, detail in findings if which in outside and outcome == "pass"]
+            self.expect("it rests on others than the authority, too", {which for which, _ in proved} == outside, findings)
+            for which, detail in proved:
+                self.say(f"    {which} {one_line(detail)[:160]}")
             self.say("Two forgeries:")
             self.forged("one bit of a photograph", bundle, "blobs/", one_bit)
             self.forged("the answer to FIR-07, and every digest recomputed", bundle, "changes/", another_answer)

@@ -89,6 +89,37 @@ class Server:
 
 
 @dataclass
+class Witness:
+    """`patrolbook-witness` of another organisation, in a folder of its own."""
+
+    home: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def command(self, *arguments: str) -> str:
+        return run("patrolbook-witness", *arguments, "--home", str(self.home), "--lang", "en")
+
+    def start(self) -> None:
+        """Serve until stopped; returns when connections are taken."""
+        words = ["serve", "--home", str(self.home), "--bind", f"127.0.0.1:{self.port}", "--lang", "en"]
+        self.process = subprocess.Popen(
+            [str(BIN / "patrolbook-witness"), *words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=surroundings({})
+        )
+        assert self.process.stdout is not None
+        if not self.process.stdout.readline():
+            raise Failed("the witness did not start")
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait()
+
+
+@dataclass
 class Tablet:
     """One tablet's folder; every command is a process of its own, as when an inspector uses it."""
 

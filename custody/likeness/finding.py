@@ -8,12 +8,12 @@ compared in full are the few photos with the most keys in common.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from custody.likeness.compare import Likeness, compare
 from custody.likeness.marks import TURNS, turned
@@ -43,7 +43,7 @@ _TURNED_MARKS = 64
 class Shelf(Protocol[Photo]):
     """Where prints are kept."""
 
-    def under(self, keys: Collection[int]) -> tuple[Sequence[int] | Keys, Sequence[Photo] | Keys]:
+    def under(self, keys: Collection[int]) -> tuple[Sequence[int] | Keys, Sequence[Photo] | NDArray[Any]]:
         """Two columns, key and photo: every photo that was put under one of these keys, at most `POPULAR` a key."""
 
     def prints(self, photos: Collection[Photo]) -> Mapping[Photo, Print]:
@@ -63,42 +63,68 @@ def find(seen: Seen, shelf: Shelf[Photo], turns: tuple[str, ...] = TURNS) -> lis
     return sorted(answers, key=lambda answer: (-answer[1].score, str(answer[0])))
 
 
-def keys_asked(seen: Seen, turns: tuple[str, ...] = TURNS) -> dict[int, set[tuple[str, int]]]:
-    """Every key that a search asks for → (turn, number of the mark) each; number -1 is the gist."""
-    asked: dict[int, set[tuple[str, int]]] = {}
-    for key in gist_keys_near(seen.gist).tolist():
-        asked.setdefault(key, set()).add(("", -1))
-    for turn in turns:
+class Asked(NamedTuple):
+    """What a search asks for: a row for each key and mark, in the order of the keys.
+
+    turns   which of the turns that are tried
+    marks   number of the mark; -1 is the gist
+    """
+
+    keys: Keys
+    turns: Keys
+    marks: Keys
+
+
+def asked_for(seen: Seen, turns: tuple[str, ...] = TURNS) -> Asked:
+    """Every key that a search asks for."""
+    gist = gist_keys_near(seen.gist)
+    columns = [(gist, np.zeros(len(gist), np.int64), np.full(len(gist), -1))]
+    for number, turn in enumerate(turns):
         if turn:
             marks, _ = turned(seen.marks.first(_TURNED_MARKS), turn, seen.shape)
             rows = mark_keys_near(marks, _FLIPS_TURNED)
         else:
             rows = mark_keys_near(seen.marks.first(LOOKED_AT), _FLIPS)
-        for number, row in enumerate(rows.tolist()):
-            for key in row:
-                asked.setdefault(key, set()).add((turn, number))
-    return asked
+        count, width = rows.shape
+        columns.append((rows.ravel(), np.full(rows.size, number), np.repeat(np.arange(count), width)))
+    keys, which, own = (np.concatenate(column) for column in zip(*columns, strict=True))
+    order = np.argsort(keys, kind="stable")
+    return Asked(keys[order], which[order], own[order])
 
 
 def _candidates(seen: Seen, shelf: Shelf[Photo], turns: tuple[str, ...]) -> dict[Photo, set[str]]:
     """The photos worth comparing → the ways in which they might lie."""
-    asked = keys_asked(seen, turns)
-    # Among very many photos, tens of thousands have one key in common, by chance: they are counted without looking at each.
-    keys, photos = (np.asarray(column) for column in shelf.under(list(asked)))
-    _, which, counts = np.unique(photos, return_inverse=True, return_counts=True)
-    often = counts[which] >= LEAST_KEYS
-    hits: dict[Photo, set[tuple[str, int]]] = {}
-    for key, photo in zip(keys[often].tolist(), photos[often].tolist(), strict=True):
-        hits.setdefault(photo, set()).update(one for one in asked[key] if one[1] >= 0)
-    by_gist: set[Photo] = set(photos[keys >= 1 << GIST_BIT].tolist()) if len(keys) else set()
-    best: Counter[tuple[Photo, str]] = Counter()
-    for photo, ways in hits.items():
-        best.update((photo, turn) for turn, _ in ways)
-    likeliest = [(one, count) for one, count in best.most_common(MOST_CANDIDATES) if count >= LEAST_KEYS]
+    asked = asked_for(seen, turns)
+    keys, photos = (np.asarray(column) for column in shelf.under(np.unique(asked.keys).tolist()))
     found: dict[Photo, set[str]] = {}
-    for (photo, turn), _ in likeliest:
-        found.setdefault(photo, set()).add(turn)
+    for photo, turn in _likeliest(asked, keys, photos, len(turns)):
+        found.setdefault(photo, set()).add(turns[turn])
+    by_gist: set[Photo] = set(photos[keys >= 1 << GIST_BIT].tolist()) if len(keys) else set()
     for photo, held in shelf.prints(sorted(by_gist - found.keys())).items():
         if gist_distance(seen.gist, held.gist) <= GIST_NEAR:
             found.setdefault(photo, set()).add("")
     return found
+
+
+def _likeliest(asked: Asked, keys: Keys, photos: NDArray[Any], turns: int) -> Iterator[tuple[Any, int]]:
+    """(photo, turn) of those with the most marks in common, the likeliest first.
+
+    Among very many photos, tens of thousands have one key in common, by chance: none of them is looked at by itself.
+    """
+    ordered = np.sort(photos)
+    known = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])  # that have two keys at least
+    if not len(known):
+        return
+    place = np.minimum(np.searchsorted(known, photos), len(known) - 1)
+    often = known[place] == photos
+    keys, place = keys[often], place[often]
+    first, end = np.searchsorted(asked.keys, keys), np.searchsorted(asked.keys, keys, "right")
+    counts = end - first
+    rows = np.arange(counts.sum()) + np.repeat(first - np.cumsum(counts) + counts, counts)
+    whose, turn, mark = np.repeat(place, counts), asked.turns[rows], asked.marks[rows]
+    by_mark = mark >= 0
+    each = np.unique(((whose * turns + turn) * LOOKED_AT + mark)[by_mark]) // LOOKED_AT  # a mark counts once
+    ways, common = np.unique(each, return_counts=True)
+    best = np.argsort(-common, kind="stable")[:MOST_CANDIDATES]
+    for way in ways[best[common[best] >= LEAST_KEYS]].tolist():
+        yield known[way // turns].item(), way % turns

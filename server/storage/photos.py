@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, Table, func, inspect, or_, select
 
 from custody.likeness.finding import POPULAR
@@ -195,18 +196,23 @@ class IndexShelf:
     def __init__(self, conn: Connection, index: PhotoIndex) -> None:
         self._conn, self._index = conn, index
 
-    def under(self, keys: Collection[int]) -> tuple[Keys, Keys]:
+    def under(self, keys: Collection[int]) -> tuple[Keys, NDArray[np.uint32]]:
         with self._index.database.read() as conn:
             conn.exec_driver_sql(_MAPPED)
             found = _buckets(conn, sorted(keys))  # neighbours in the index lie on one page
-        photos = np.frombuffer(b"".join([content for _, content in found]), _NUMBER).astype(np.int64)
+        photos = np.frombuffer(b"".join([content for _, content in found]), _NUMBER)
         counts = [len(content) // _NUMBER.itemsize for _, content in found]
         return np.repeat(np.array([key for key, _ in found], np.int64), counts), photos
 
     def prints(self, photos: Collection[int]) -> Mapping[int, Print]:
-        wanted = select(photo_prints.c.number, photo_prints.c.print).where(photo_prints.c.number.in_(list(photos)))
-        read = {row.number: _read(row.print) for row in self._conn.execute(wanted)} if photos else {}
-        return {number: held for number, held in read.items() if held is not None}
+        cursor, wanted = self._conn.connection.cursor(), sorted(photos)
+        found: list[tuple[int, bytes | None]] = []
+        for start in range(0, len(wanted), MANY):
+            some = wanted[start : start + MANY]
+            marks = ",".join("?" * len(some))
+            found += cursor.execute(f"SELECT number, print FROM photo_prints WHERE number IN ({marks})", some).fetchall()
+        read = ((number, _read(content)) for number, content in found)
+        return {number: held for number, held in read if held is not None}
 
 
 def _buckets(conn: Connection, keys: list[int]) -> list[tuple[int, bytes]]:
