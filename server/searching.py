@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from schemas.base import DEPARTMENTS, RecordSchema
 from schemas.fields import Attachments, CreditCode, Ref, Tags, Text
-from schemas.letters import terms_of
+from schemas.letters import letters_of, terms_of
 from server.instance import Instance
 from server.storage import journal, states, texts
 from server.storage.database import Connection
@@ -36,7 +36,11 @@ OVERDUE_S = 60.0
 """The server waits for quiet before it indexes, but no longer than this."""
 SHORTEST_ID = 8
 MOST = 2_000
-"""Records that a search hands to a list to be filtered and put in order."""
+"""Records that a search hands to a list to be filtered and put in order, or ranks by their titles."""
+
+
+_Tier = Callable[[int | None, int], list[Hit]]
+"""Hits below a number (None: all), the newest first, at most so many."""
 
 
 class Found(NamedTuple):
@@ -75,29 +79,24 @@ class Searcher:
         size: int = 50,
     ) -> Answer:
         """The records in sight that hold every word of a text: those whose title begins so, has it, all others; newest
-        first among each; and what has or names an id that begins so. `after` is what the page before said. An empty text finds nothing."""
+        first among each; and what has or names an id that begins so. `after` is what the page before said. An empty text finds nothing.
+
+        Of a text that more than `MOST` hold, the titles of the newest so many are looked at; what is older follows newest first."""
         behind = self.catch_up(PATIENCE_S)
         terms = terms_of(text)
         if not terms:
             return Answer([], None, behind)
         tier, below = after or (0, 0)
-        expressions = [
-            texts.phrases(terms, "title", start=True),
-            f"({texts.phrases(terms, 'title')}) NOT ({texts.phrases(terms, 'title', start=True)})",
-            f"({texts.phrases(terms)}) NOT ({texts.phrases(terms, 'title')})",
-        ]
-        if len(terms) == 1 and len(terms[0]) >= SHORTEST_ID and "".join(terms[0]).isascii():
-            expressions.append(texts.naming(["".join(terms[0])], whole=False))
         found: list[Found] = []
         last: tuple[int, int] | None = None
         with self.texts.reading() as index, self.house.database.read() as conn:
-            for number, expression in enumerate(expressions):
+            for number, hits_below in enumerate(self._tiers(index, conn, sight, terms, kinds)):
                 if number < tier:
                     continue
                 mark = below or None
                 below = 0
                 while len(found) <= size:
-                    hits = texts.matching(index, sight, expression, kinds, before=mark, limit=size + 1)
+                    hits = hits_below(mark, size + 1)
                     for one in self._seen(conn, sight, hits):
                         found.append(one)
                         if len(found) > size:
@@ -107,6 +106,37 @@ class Searcher:
                         break
                     mark = hits[-1].n
         return Answer(found, None, behind)
+
+    def _tiers(
+        self, index: Connection, conn: Connection, sight: Sight, terms: Sequence[list[str]], kinds: Collection[str]
+    ) -> list[_Tier]:
+        """What is found together, best first; the places in this list are in the marks of pages."""
+
+        def of(expression: str, most: int = 1 << 62) -> _Tier:
+            return lambda mark, limit: texts.matching(index, sight, expression, kinds, before=min(mark or most, most), limit=limit)
+
+        starts, titles, anywhere = texts.phrases(terms, "title", start=True), texts.phrases(terms, "title"), texts.phrases(terms)
+        whole = "".join(terms[0])
+        ids = [of(texts.naming([whole], whole=False))] if len(terms) == 1 and len(terms[0]) >= SHORTEST_ID and whole.isascii() else []
+        newest = texts.matching(index, sight, anywhere, kinds, limit=MOST + 1)
+        if len(newest) <= MOST:
+            return [of(starts), of(f"({titles}) NOT ({starts})"), of(f"({anywhere}) NOT ({titles})"), *ids]
+        # The index looks for a title in every record that holds the words anywhere, which for such a text are too many.
+        ranked: list[list[Hit]] = [[], [], []]
+        known = self._titles(conn, newest[:MOST])
+        for hit in newest[:MOST]:
+            ranked[_rank(letters_of(known.get(hit.record, "")), terms)].append(hit)
+        return [*map(_listed, ranked), of(anywhere, newest[MOST - 1].n), *ids]
+
+    def _titles(self, conn: Connection, hits: Sequence[Hit]) -> dict[str, str]:
+        """record → its title, of those that have one."""
+        found: dict[str, str] = {}
+        for kind in {hit.kind for hit in hits}:
+            schema = self.house.registry.get(kind)
+            if schema is not None and schema.title in schema.fields_by_name():
+                among = [hit.record for hit in hits if hit.kind == kind]
+                found |= self.lists.values(conn, kind, schema.title, among)
+        return found
 
     def ids(self, text: str, sight: Sight, kind: str, most: int = MOST) -> list[str] | None:
         """The newest records of a kind in sight that hold a text anywhere; None for an empty text."""
@@ -196,6 +226,17 @@ class Searcher:
         texts.put(index, (entry_of(self.house.registry[state.kind], state) for state in shown))
         texts.drop(index, touched - {state.record for state in shown})
         texts.note(index, log, kept[-1].leaf)
+
+
+def _listed(hits: Sequence[Hit]) -> _Tier:
+    return lambda mark, limit: [one for one in hits if mark is None or one.n < mark][:limit]
+
+
+def _rank(title: list[str], terms: Sequence[list[str]]) -> int:
+    """0: a title begins with the first term, and holds it as `texts.phrases` asks; 1: it holds it; 2: neither."""
+    first = terms[0]
+    at = next((at for at in range(len(title) - len(first) + 1) if title[at : at + len(first)] == first), -1)
+    return 2 if at < 0 else 1 if at else 0
 
 
 class Keeper:

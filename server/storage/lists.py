@@ -37,6 +37,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 
 from schemas.base import DEPARTMENTS
+from server.storage.journal import _slices
 from server.storage.projections import Projections, index_of
 from server.storage.tables import conflicts
 
@@ -169,6 +170,12 @@ class Lists:
             row.record: dict(row._mapping) for row in conn.execute(select(table).where(table.c.record.in_(records)))
         }
         return [found[record] for record in records if record in found]
+
+    def values(self, conn: Connection, kind: str, field: str, records: Sequence[str]) -> dict[str, Any]:
+        """record → its value of a field, of these records that have one."""
+        c = self._projections.table(kind).c
+        wanted = select(c.record, c[field]).where(c[field].is_not(None))
+        return {row[0]: row[1] for some in _slices(records) for row in conn.execute(wanted.where(c.record.in_(some)))}
 
     def count(self, conn: Connection, wanted: Wanted, most: int = FEW) -> Count:
         """How many records a list has, up to a bound and for as long as patience lasts."""

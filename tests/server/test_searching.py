@@ -57,16 +57,33 @@ def test_titles_that_begin_so_come_first_then_titles_then_other_texts_each_newes
     for name, remark in (("博文学堂", "育才旁边"), ("小育才", ""), ("育才一校", ""), ("育才二校", "")):
         write(house, "institution", name=name, area="430102", remark=remark or None)
     assert find(house, "育才") == ["育才二校", "育才一校", "小育才", "博文学堂"]
-    searcher = Searcher(house)
+    assert leafed(house, "育才") == ["育才二校", "育才一校", "小育才", "博文学堂"]
+
+
+def leafed(house: Instance, text: str) -> list[str]:
+    """All that is found, one on a page."""
     pages: list[str] = []
     after = None
     while True:
-        answer = searcher.find("育才", EVERYWHERE, after=after, size=1)
+        answer = Searcher(house).find(text, EVERYWHERE, after=after, size=1)
         pages += titles(answer.found)
         after = answer.after
         if after is None:
-            break
-    assert pages == ["育才二校", "育才一校", "小育才", "博文学堂"]
+            return pages
+
+
+@pytest.mark.parametrize(
+    ("most", "order"),
+    [(1, "旁边三 小育才 旁边二 育才学堂 旁边一"), (3, "小育才 旁边三 旁边二 育才学堂 旁边一"), (4, "育才学堂 小育才 旁边三 旁边二 旁边一"),
+     (5, "育才学堂 小育才 旁边三 旁边二 旁边一")],
+)  # fmt: skip
+def test_of_a_text_that_very_many_hold_the_newest_are_ranked_and_nothing_is_lost(
+    house: Instance, monkeypatch: pytest.MonkeyPatch, most: int, order: str
+) -> None:
+    for name, remark in (("旁边一", "在育才"), ("育才学堂", ""), ("旁边二", "育才"), ("小育才", ""), ("旁边三", "育才")):
+        write(house, "institution", name=name, area="430102", remark=remark or None)
+    monkeypatch.setattr(searching, "MOST", most)
+    assert find(house, "育才") == order.split() == leafed(house, "育才")
 
 
 def test_what_is_changed_moved_deleted_or_merged_is_found_as_it_is_now(house: Instance) -> None:
