@@ -18,7 +18,7 @@ from sync.core.errors import NotFound, Problem
 
 TITLE = Label("隐患整改告知单", "Order to rectify")
 BESIDE = "扫码可读出以上内容。请按期整改并保留整改后的照片，期满复查。"
-SIGN = "签收人：＿＿＿＿＿＿＿＿＿　日期：＿＿＿＿＿＿"
+SIGN = ("签收人：＿＿＿＿＿＿＿＿＿", "日期：＿＿＿＿＿＿")
 SEALED = Label(
     "本单不代替加盖印章的责令改正通知书。", "It does not stand in for a sealed order to rectify."
 )
@@ -74,7 +74,7 @@ def pdf(tablet: Tablet, hazard: str) -> bytes:
     order = of(tablet, hazard)
     pictures = tuple((_picture(tablet, one), f"整改前照片 {at}") for at, one in enumerate(order.photos, 1))
     return render(
-        Document(order.title, order.number, (Part("", order.lines),), order.text, pictures, beside=(BESIDE, SEALED.zh), blanks=(SIGN,))
+        Document(order.title, order.number, (Part("", order.lines),), order.text, pictures, beside=(BESIDE, SEALED.zh), blanks=("　".join(SIGN),))
     )
 
 

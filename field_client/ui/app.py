@@ -207,7 +207,9 @@ def _answer(problem: Problem) -> Response:
     status = next(code for kind, code in STATUSES if isinstance(problem, kind))
     language = here.language()
     if here.wants_json():
-        told = {"code": problem.code, "message": problem.text(language), "hint": problem.next_step(language)}
+        detail = problem.facts.get("detail")
+        told = {"code": problem.code, "message": problem.text(language), "hint": problem.next_step(language),
+                "detail": detail.text(language) if isinstance(detail, Label) else ""}  # fmt: skip
         response = jsonify(told)
     else:
         facts = {"said": problem.text(language), "hint": problem.next_step(language), "number": problem.facts.get("number", "")}

@@ -105,7 +105,7 @@ for (const button of by("[data-scan]")) {
     if (!wanted()) return true;
     if (answer?.status === 401) { location.reload(); return true; }
     const told = await answer?.json().catch(() => null);
-    if (!answer?.ok || !told) { tell(told?.message || ""); return false; }
+    if (!answer?.ok || !told) { tell(told?.detail || told?.message || ""); return false; }
     stop();
     for (const [name, value] of Object.entries(told)) if (into.elements[name]) into.elements[name].value = value;
     into.requestSubmit();
@@ -122,6 +122,7 @@ for (const button of by("[data-scan]")) {
     view.srcObject = stream;
     view.classList.remove("hidden");
     words.textContent = button.dataset.stop;
+    box.scrollIntoView({ block: "start" });
     await view.play();
     while (stream === mine) {
       [canvas.width, canvas.height] = [view.videoWidth, view.videoHeight];
