@@ -39,6 +39,7 @@ from custody.digests import Digests, Hasher
 from schemas.labels import Label
 from sync.core.change import canonical
 from sync.core.errors import BrokenSeal, InvalidField, NoSealKeys, WrongSealKey
+from sync.passphrases import unlocked
 
 PIECE = 1 << 20
 LARGEST_SMALL = 256 * 1024
@@ -97,12 +98,15 @@ def lock_identity(secret: str, passphrase: str) -> bytes:
 
 
 def unlock_identity(content: bytes, passphrase: str) -> str:
-    """The secret in a file of `lock_identity`. Raises WrongSealKey where the passphrase is not that of the file."""
-    try:
-        secret = pyrage.passphrase.decrypt(content, passphrase).decode("ascii")
-    except (pyrage.DecryptError, UnicodeDecodeError) as error:
-        raise WrongSealKey(what=Label("口令加密的私钥文件", "the file with the private key")) from error
-    return str(_identity(secret))
+    """The secret in a file of `lock_identity`.
+
+    :raises WrongSealKey: the passphrase is not that of the file
+    :raises TooSlow: this machine cannot tell
+    """
+    inside = unlocked(content, passphrase)
+    if inside is None or not inside.isascii():
+        raise WrongSealKey(what=Label("口令加密的私钥文件", "the file with the private key"))
+    return str(_identity(inside.decode("ascii")))
 
 
 # --- sealing ---------------------------------------------------------------------------------------------------------

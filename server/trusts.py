@@ -28,6 +28,7 @@ from server.storage.files import write_new
 from sync.core.errors import BadSignature, BrokenStore, InvalidField, Refused
 from sync.core.note import fingerprint
 from sync.core.trust import Seal, Trust, Witness, check_seal, open_trust, sign_trust
+from sync.passphrases import unlocked
 
 _NO_ROOT = Label("应是一张自签名的根证书（PEM）", "is one self-signed root certificate in PEM")
 FILES = ("trust.json", "trust.sig", "root.pub")
@@ -62,13 +63,14 @@ def open_root(file: Path, passphrase: str) -> bytes:
     """The seed of a root key.
 
     :raises Refused: the passphrase is wrong, or the file is damaged
+    :raises TooSlow: this machine cannot tell
     """
     try:
-        seed = pyrage.passphrase.decrypt(file.read_bytes(), passphrase)
-    except (OSError, pyrage.DecryptError) as error:
-        raise Refused(
-            detail=Label(f"{file} 打不开，请核对口令", f"{file} cannot be opened; check the passphrase")
-        ) from error
+        seed = unlocked(file.read_bytes(), passphrase)
+    except OSError:
+        seed = None
+    if seed is None:
+        raise Refused(detail=Label(f"{file} 打不开，请核对口令", f"{file} cannot be opened; check the passphrase"))
     if len(seed) != 32:
         raise Refused(detail=Label(f"{file} 不是根密钥", f"{file} is no root key"))
     return bytes(seed)

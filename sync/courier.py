@@ -43,6 +43,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from schemas.labels import Label
 from sync.core.change import LARGEST_CHANGE, Change, Link, canonical, signature_input
 from sync.core.errors import BadCourier, DiskFull, Problem, Refused, TooLarge
+from sync.passphrases import unlocked
 
 VERSION = 1
 TAG = b"patrolbook/courier/v1\0"
@@ -510,6 +511,7 @@ def unlock(file: BinaryIO, passphrase: str, scratch: BinaryIO, name: str = "") -
     """Decrypt a locked courier into `scratch`, which holds nothing of use until this returns (age writes as it reads).
 
     :raises Refused: the passphrase is not the right one
+    :raises TooSlow: this machine cannot tell
     :raises BadCourier: not whole, or changed
     """
     import pyrage
@@ -521,10 +523,9 @@ def unlock(file: BinaryIO, passphrase: str, scratch: BinaryIO, name: str = "") -
                 raise _bad(name, "含有不认识的成员", "it holds a member of another name")
             if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
                 raise _bad(name, "成员被压缩", "a member is compressed")
-            try:
-                secret = pyrage.passphrase.decrypt(archive.read(KEY_FILE), passphrase)
-            except pyrage.DecryptError:
-                raise Refused(detail=Label("口令不对", "this is not the passphrase")) from None
+            secret = unlocked(archive.read(KEY_FILE), passphrase)
+            if secret is None:
+                raise Refused(detail=Label("口令不对", "this is not the passphrase"))
             identity = pyrage.x25519.Identity.from_str(secret.decode("ascii"))
             with archive.open(BODY_FILE) as sealed:
                 pyrage.decrypt_io(sealed, scratch, [identity])

@@ -424,6 +424,15 @@ class Unavailable(Problem):
         return float(value) if value is not None else None
 
 
+class TooSlow(Unavailable):
+    code = "too-slow"
+    message = Label(
+        "这台机器现在太慢，解不开口令加密的文件；与口令对错无关",
+        "This machine is too slow now to open what is locked with a passphrase; that says nothing of the passphrase",
+    )
+    hint = Label("请关闭其他程序后再试，或换一台更快的机器", "Close other programs and try again, or use a faster machine")
+
+
 class Overloaded(Unavailable):
     code = "overloaded"
     message = Label("服务器繁忙", "The server is busy")

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -26,8 +27,9 @@ from custody.sealing import (
     rewrap,
     seal,
     seal_meta,
+    unlock_identity,
 )
-from sync.core.errors import BrokenSeal, InvalidField, NoSealKeys, NotCanonical, Problem, WrongSealKey
+from sync.core.errors import BrokenSeal, InvalidField, NoSealKeys, NotCanonical, Problem, TooSlow, WrongSealKey
 
 PROVINCE, ESCROW, COUNTY, STRANGER = (new_identity() for _ in range(4))
 BOTH = [PROVINCE.recipient, ESCROW.recipient]
@@ -240,6 +242,17 @@ def test_more_bytes_behind_the_end_are_found(tmp_path: Path) -> None:
     secret = open_key(made.key_file, PROVINCE.secret)
     with pytest.raises(BrokenSeal):
         opened(tmp_path, made, out + b"more", secret)
+
+
+def test_a_machine_that_is_too_slow_is_no_wrong_passphrase() -> None:
+    """The work that a file asks for was measured where it was made."""
+    made = pyrage.passphrase.encrypt(PROVINCE.secret.encode(), "竹子")
+    (work,) = re.findall(rb"-> scrypt \S+ (\d+)\n", made)
+    with pytest.raises(TooSlow) as refused:
+        unlock_identity(made.replace(b" " + work + b"\n", b" 30\n", 1), "竹子")
+    assert "与口令对错无关" in refused.value.text("zh") and "faster machine" in refused.value.next_step("en")
+    with pytest.raises(WrongSealKey):
+        unlock_identity(made, "河流")
 
 
 @pytest.mark.parametrize("problem", [BrokenSeal(what="x", detail="y"), NoSealKeys(detail="x"), WrongSealKey(what="x")])
