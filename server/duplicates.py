@@ -21,7 +21,7 @@ from server.storage import twins as rows_of
 from server.storage.conflicts import Row
 from server.storage.database import Connection
 from server.storage.projections import axes_of
-from server.storage.twins import APART, OPEN, Twins
+from server.storage.twins import APART, OPEN, Mark, Twins
 from server.twins import Institution
 from sync.core.errors import NotFound, Refused
 from sync.core.fold import State
@@ -30,7 +30,15 @@ from sync.core.rules import Rights
 KIND = Kind.kind
 LEAF = "twins_leaf"
 MOST = 500
+PAGE = 50
 _AT_ONCE = 50_000
+
+
+class Page(NamedTuple):
+    """Pairs, and where the next page begins."""
+
+    pairs: list[Twins]
+    after: Mark | None
 
 
 class Difference(NamedTuple):
@@ -63,10 +71,17 @@ def catch_up(house: Instance, everything: bool = False) -> int:
 
 def waiting(house: Instance, sight: Sight, apart: bool = False) -> list[Twins]:
     """Pairs in sight, the most alike first; with `apart`, those that somebody said are two."""
+    return page(house, sight, apart, size=MOST).pairs
+
+
+def page(house: Instance, sight: Sight, apart: bool = False, after: Mark | None = None, size: int = PAGE) -> Page:
+    """A page of the same."""
     with house.database.read() as conn:
-        found = rows_of.waiting(conn, sight.prefixes(), APART if apart else OPEN, MOST)
+        found = rows_of.waiting(conn, sight.prefixes(), APART if apart else OPEN, size + 1, after)
         away = journal.roots(conn, {id for pair in found for id in (pair.one, pair.other)})
-        return [pair for pair in found if pair.one not in away and pair.other not in away]
+    last = found[size - 1] if len(found) > size else None
+    pairs = [pair for pair in found[:size] if pair.one not in away and pair.other not in away]
+    return Page(pairs, Mark(last.score, last.one, last.other) if last is not None else None)
 
 
 def pair_of(house: Instance, conn: Connection, sight: Sight, one: str, other: str) -> tuple[State, State, Twins | None]:

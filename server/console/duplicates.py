@@ -10,6 +10,7 @@ from schemas.words import label_of
 from server import decisions, duplicates, records
 from server.console.frame import Answer, Desk, answered, instance, onward, page, say, seat
 from server.console.naming import value_of
+from server.storage.twins import Mark
 from server.twins import REASONS
 from sync.core.errors import Problem
 
@@ -22,12 +23,19 @@ LONGEST = 300
 def listing() -> Answer:
     house, who = instance(), seat()
     apart = request.args.get("which") == "apart"
-    found = duplicates.waiting(house, who.sight, apart)
+    found, following = duplicates.page(house, who.sight, apart, _mark(request.args.get("after", "")))
     with house.database.read() as conn:
         states = decisions.merged(conn, list({id for pair in found for id in (pair.one, pair.other)}))
         titles = {id: records.title_of(house, state) for id, state in states.items()}
         people = records.people_of(conn, {pair.by for pair in found if pair.by})
-    return page("duplicates/list.html", pairs=found, titles=titles, reasons=REASONS, apart=apart, people=people)
+    return page("duplicates/list.html", pairs=found, titles=titles, reasons=REASONS, apart=apart, people=people, after="~".join(map(str, following or ())))
+
+
+def _mark(text: str) -> Mark | None:
+    """Where the page before ended; None for the first, and for what is no such place."""
+    score, _, ids = text.partition("~")
+    one, _, other = ids.partition("~")
+    return Mark(int(score), one, other) if score.isascii() and score.isdecimal() and len(score) < 4 and other else None
 
 
 @desk.get("/duplicates/<one>/<other>", may="duplicates.read")

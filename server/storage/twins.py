@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import orjson
-from sqlalchemy import Connection, and_, delete, or_, select, update
+from sqlalchemy import Connection, and_, delete, or_, select, tuple_, update
 
 from server.storage import tables_desk
 from server.storage.database import Bulk
@@ -18,6 +18,14 @@ OPEN, APART = "open", "apart"
 _COLUMNS = ("one", "other", "area", "other_area", "score", "reasons", "found", "status")
 _insert = Bulk(tables_desk.twins, _COLUMNS, ignore=True)
 _t = tables_desk.twins.c
+
+
+class Mark(NamedTuple):
+    """Where a page ends."""
+
+    score: int
+    one: str
+    other: str
 
 
 class Twins(NamedTuple):
@@ -47,12 +55,14 @@ def keep(conn: Connection, records: Collection[str] | None, found: Sequence[Twin
     _insert(conn, rows)
 
 
-def waiting(conn: Connection, prefixes: Sequence[str], status: str, limit: int) -> list[Twins]:
-    """Pairs both of which lie in one of these areas, the most alike first."""
+def waiting(conn: Connection, prefixes: Sequence[str], status: str, limit: int, after: Mark | None = None) -> list[Twins]:
+    """Pairs both of which lie in one of these areas, the most alike first; those after a mark."""
     sees = [and_(_t.area.startswith(one, autoescape=True), _t.other_area.startswith(two, autoescape=True)) for one in prefixes for two in prefixes]
-    wanted = select(tables_desk.twins).where(_t.status == status, or_(*sees)) if sees else None
-    if wanted is None:
+    if not sees:
         return []
+    wanted = select(tables_desk.twins).where(_t.status == status, or_(*sees))
+    if after is not None:
+        wanted = wanted.where(_t.score <= after.score, or_(_t.score < after.score, tuple_(_t.one, _t.other) > tuple_(after.one, after.other)))
     return [_pair(row) for row in conn.execute(wanted.order_by(_t.score.desc(), _t.one, _t.other).limit(limit))]
 
 

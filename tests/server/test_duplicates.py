@@ -9,6 +9,8 @@ import pytest
 from benchmarks import institutions as generated
 from server import decisions, duplicates, twins
 from server.access.policy import Sight
+from server.storage import twins as rows_of
+from server.storage.twins import Twins
 from server.twins import Institution
 from tests.support.console import signed_in, text_of
 from tests.support.server import TestServer, running_server
@@ -73,6 +75,22 @@ def test_what_comes_in_is_compared_with_what_is_there_and_nothing_else_is_read_a
     (pair,) = [pair for pair in duplicates.waiting(house, COUNTY) if pair.other == other]
     assert pair.one == one and pair.score >= twins.LEAST
     assert duplicates.waiting(house, Sight("staff", ("430103",))) == []
+
+
+def test_pairs_come_a_page_at_a_time_each_once_the_most_alike_first(server: TestServer) -> None:
+    house, sight = server.instance, Sight("staff", ("430177",))
+    made = [Twins(f"i-{n}", f"j-{n}", "430177001", "430177002", 60 + n % 3, ("name",), 0) for n in range(7)]
+    with house.database.write() as conn:
+        rows_of.keep(conn, {"i-none"}, made)
+    found: list[Twins] = []
+    after = None
+    while found == [] or after is not None:
+        pairs, after = duplicates.page(house, sight, after=after, size=3)
+        found += pairs
+    assert found == sorted(made, key=lambda one: (-one.score, one.one))
+    browser = signed_in(server, "staff", "430177")
+    assert browser.get("duplicates?after=61~i-4~j-4").text.count("/console/duplicates/i-") == 3
+    assert browser.get("duplicates?after=x").text.count("/console/duplicates/i-") == 7
 
 
 def pair(server: TestServer, name: str) -> tuple[str, str]:
