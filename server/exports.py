@@ -23,18 +23,20 @@ from schemas.kinds.export import LONGEST_DAYS, Export
 from schemas.kinds.sealed_evidence import SealedEvidence
 from schemas.labels import Label
 from server import acts, decisions, finding, openings, redaction, sealed
+from server.approving import Approving
 from server.finding import Seen
 from server.instance import Instance
-from server.moments import day, moment
+from server.moments import day
 from server.storage import facts
 from server.storage.files import write_new
 from server.storage.people import Person
 from sync.core.errors import InvalidField, MinorsVisible, NotFound, NotLogged, Problem, Refused
-from sync.core.releasing import NEEDED, approvers, objects_of
+from sync.core.releasing import NEEDED, objects_of
 from sync.core.rules import Rights
-from sync.core.signing import content_hash
 
 WALL = Export.compartment
+STEP = Approving(Export)
+approve, refuse = STEP.approve, STEP.refuse
 _ACTION = Label("导出", "export")
 
 
@@ -88,37 +90,6 @@ def propose(
     return decisions.write(house.desk, Export.kind, None, values, by=[by.id], rights=rights).record
 
 
-def approve(house: Instance, by: Person, rights: Rights, text: str) -> int:
-    """Approve a proposal as it stands; returns how many people now do. With the second it is approved.
-
-    :raises Refused: it waits for nothing, or this person approved it before
-    :raises InvalidField: the person may not, or something stands against it: a review is missing
-    """
-    proposal = finding.one(house, rights, Export.kind, text)
-    if proposal.values.get("status") != "proposed":
-        raise Refused(detail=Label("这份申请不在待审批状态", "this proposal does not wait for approval"))
-    if by.id in approvers(proposal.state, Export):
-        if len(approvers(proposal.state, Export)) < NEEDED:
-            detail = Label("您已批准当前内容，须由另一人批准", "you approved it as it stands; another person has to")
-            raise Refused(detail=detail)
-    else:
-        said = {"name": by.name, "content": _content(proposal), "at": moment(house.now())}
-        _write(house, proposal, {f"approvals/{by.id}": said}, by, rights)
-        proposal = finding.one(house, rights, Export.kind, proposal.record)
-    count = len(approvers(proposal.state, Export))
-    if count >= NEEDED:
-        _write(house, proposal, {"status": "approved"}, by, rights)
-    return count
-
-
-def refuse(house: Instance, by: Person, rights: Rights, text: str, reason: str) -> None:
-    """Refuse a proposal, or take the approval back before anything went out. Raises NotFound, Refused, InvalidField."""
-    proposal = finding.one(house, rights, Export.kind, text)
-    if proposal.values.get("status") not in ("proposed", "approved"):
-        raise Refused(detail=Label("这份申请已办完", "this proposal is done with"))
-    _write(house, proposal, {"status": "refused", "refusal": reason}, by, rights)
-
-
 def make(house: Instance, by: Person, rights: Rights, text: str, secret: str, target: Path) -> Exported:
     """Write the copy that two people approved into a new file, after the log says so.
 
@@ -135,7 +106,7 @@ def make(house: Instance, by: Person, rights: Rights, text: str, secret: str, ta
     if not target.parent.is_dir():
         raise NotFound(what=Label(f"文件夹 {target.parent}", f"the folder {target.parent}"))
     proposal = finding.one(house, rights, Export.kind, text)
-    if proposal.values.get("status") != "approved" or len(approvers(proposal.state, Export)) < NEEDED:
+    if proposal.values.get("status") != "approved" or len(STEP.approvers(proposal)) < NEEDED:
         raise Refused(detail=Label("这份申请还没有两人批准，或已导出", "two people have not approved it, or it has gone out"))
     until = str(proposal.values["until"])
     if day(house.now()) > until:
@@ -148,8 +119,8 @@ def make(house: Instance, by: Person, rights: Rights, text: str, secret: str, ta
     try:
         with house.database.write() as conn:
             act = acts.append(
-                conn, WALL, acts.EXPORTED, house.now(), approved_by=approvers(proposal.state, Export), blob=evidence.values["sha256"],
-                by=by.id, content=_content(proposal), derived=sha256, export=proposal.record,
+                conn, WALL, acts.EXPORTED, house.now(), approved_by=STEP.approvers(proposal), blob=evidence.values["sha256"],
+                by=by.id, content=STEP.content(proposal), derived=sha256, export=proposal.record,
                 purpose=proposal.values["purpose"], recipient=proposal.values["recipient"], record=evidence.record,
             )  # fmt: skip
             step = {"status": "exported", "derived": sha256}
@@ -193,11 +164,3 @@ def _scratch(size: int) -> str | None:
     """In memory where that is large enough: what was sealed should not touch the disk in the clear."""
     memory = Path("/dev/shm")
     return str(memory) if memory.is_dir() and shutil.disk_usage(memory).free > 2 * size else None
-
-
-def _content(proposal: Seen) -> str:
-    return content_hash(Export, proposal.record, proposal.values)
-
-
-def _write(house: Instance, proposal: Seen, values: dict[str, Any], by: Person, rights: Rights) -> None:
-    decisions.write(house.desk, Export.kind, proposal.record, values, by=[by.id], rights=rights)

@@ -20,6 +20,7 @@ from schemas.kinds.release import Release
 from schemas.kinds.sealed_evidence import SealedEvidence
 from schemas.labels import Label
 from server import acts, decisions, finding, sealed, trusts
+from server.approving import Approving
 from server.finding import Seen
 from server.instance import Instance
 from server.moments import day, moment
@@ -27,12 +28,13 @@ from server.storage import facts
 from server.storage.database import Connection
 from server.storage.people import Person
 from sync.core.errors import InvalidField, NoSealKeys, NotLogged, NotReady, Refused
-from sync.core.releasing import NEEDED, approvers, objects_of
+from sync.core.releasing import objects_of
 from sync.core.rules import Rights
-from sync.core.signing import content_hash
 from sync.core.trust import Trust
 
 WALL = Release.compartment
+STEP = Approving(Release)
+approve, refuse = STEP.approve, STEP.refuse
 AGE = "application/age"
 KEYS_IN_ONE_CHANGE = 100
 _COPIED = ("unit", "institution", "target", "summary", "opinion", "requirements", "secrecy", "due")
@@ -105,36 +107,6 @@ def propose(
     return decisions.write(house.desk, Release.kind, None, values, by=[by.id], rights=rights).record
 
 
-def approve(house: Instance, by: Person, rights: Rights, text: str) -> int:
-    """Approve a proposal as it stands; returns how many people now do. With the second it is approved.
-
-    :raises Refused: it waits for nothing, or this person approved it before
-    :raises InvalidField: the person may not, or something stands against it: a review is missing
-    """
-    proposal = finding.one(house, rights, Release.kind, text)
-    if proposal.values.get("status") != "proposed":
-        raise Refused(detail=Label("这份申请不在待审批状态", "this proposal does not wait for approval"))
-    if by.id not in approvers(proposal.state, Release):
-        said = {"name": by.name, "content": _content(proposal), "at": moment(house.now())}
-        _write(house, proposal, {f"approvals/{by.id}": said}, by, rights)
-        proposal = finding.one(house, rights, Release.kind, proposal.record)
-    elif len(approvers(proposal.state, Release)) < NEEDED:
-        detail = Label("您已批准当前内容，须由另一人批准", "you approved it as it stands; another person has to")
-        raise Refused(detail=detail)
-    count = len(approvers(proposal.state, Release))
-    if count >= NEEDED:
-        _write(house, proposal, {"status": "approved"}, by, rights)
-    return count
-
-
-def refuse(house: Instance, by: Person, rights: Rights, text: str, reason: str) -> None:
-    """Refuse a proposal, or take an approval back before it is released. Raises NotFound, InvalidField."""
-    proposal = finding.one(house, rights, Release.kind, text)
-    if proposal.values.get("status") not in ("proposed", "approved"):
-        raise Refused(detail=Label("这份申请已办完", "this proposal is done with"))
-    _write(house, proposal, {"status": "refused", "refusal": reason}, by, rights)
-
-
 def release(
     house: Instance, by: Person, rights: Rights, text: str, secret: str, progress: Progress = lambda done, total: None
 ) -> Seen:
@@ -194,14 +166,6 @@ def _trust(house: Instance) -> Trust:
     return held.trust
 
 
-def _content(proposal: Seen) -> str:
-    return content_hash(Release, proposal.record, proposal.values)
-
-
-def _write(house: Instance, proposal: Seen, values: dict[str, Any], by: Person, rights: Rights) -> None:
-    decisions.write(house.desk, Release.kind, proposal.record, values, by=[by.id], rights=rights)
-
-
 def _wrap(house: Instance, evidence: Seen, secret: str, county: tuple[str, ...]) -> Wrapped:
     values = evidence.values
     checked = sealed.check(house, evidence, secret, Label("移交", "hand over"))
@@ -230,9 +194,9 @@ def _released(
             WALL,
             acts.RELEASED,
             house.now(),
-            approved_by=approvers(proposal.state, Release),
+            approved_by=STEP.approvers(proposal),
             by=by.id,
-            content=_content(proposal),
+            content=STEP.content(proposal),
             due=proposal.values["due"],
             handover=handover,
             objects=[one.named["sha256"] for one in wrapped],

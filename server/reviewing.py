@@ -154,6 +154,20 @@ def holder_of(house: Instance, conn: Connection, schema: type[RecordSchema], sta
     return holder(schema, state, _reviewers(house, conn))
 
 
+def under_review(schema: type[RecordSchema], values: Mapping[str, Any]) -> bool:
+    """Whether a record with these values (path → value) lies with a level, so that its steps are those of the review."""
+    held = schema.workflow.held if schema.workflow is not None else {}
+    return values.get(schema.status_path() or "") in held
+
+
+def of_review(schema: type[RecordSchema], status: str) -> list[Transition]:
+    """The steps that a review takes from a status: approving, passing on and returning, whoever takes them."""
+    workflow = schema.workflow
+    if workflow is None or status not in workflow.held:
+        return []
+    return [one for one in workflow.transitions if one.source == status and one.target != "void"]
+
+
 def blocking(conn: Connection, state: State) -> Blocking:
     """What keeps a record from being approved."""
     waiting = [row for row in conflicts.of_records(conn, [state.record]) if row.status != "resolved"]
@@ -166,10 +180,7 @@ def steps(schema: type[RecordSchema], state: State, role: str, level: str) -> li
     workflow = schema.workflow
     if workflow is None or len(live) != 1:
         return []
-    status = next(iter(live.values()))
-    if status not in workflow.held:
-        return []
-    found = [one for one in workflow.transitions if one.source == status and role in one.roles and one.target != "void"]
+    found = [one for one in of_review(schema, next(iter(live.values()))) if role in one.roles]
     if level == "township":  # it passes on or returns; what is final is for the county
         found = [one for one in found if one.target in ("township", "returned")]
     elif level == "county":

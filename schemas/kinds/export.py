@@ -9,11 +9,10 @@ Its area is the province, so that no tablet of a team carries it.
 
 from __future__ import annotations
 
+from schemas.approving import PROVINCE, approved_by_two
 from schemas.base import RecordSchema, Section
 from schemas.fields import Area, Choice, Date, Digest, Flag, Integer, Notes, Rows, Signatures, Tags, Text, Workflowed
-from schemas.kinds.release import PROVINCE
 from schemas.labels import Label
-from schemas.workflow import Status, Transition, Workflow
 
 FORMS = {
     "picture": Label("图片", "Picture"),
@@ -32,29 +31,14 @@ class Export(RecordSchema):
     compartment = "sealed"
     makers = PROVINCE
     search = ("purpose", "recipient")
-    workflow = Workflow(
-        initial="proposed",
-        statuses={
-            "proposed": Status(Label("待审批", "Proposed")),
-            "approved": Status(Label("已批准待导出", "Approved"), locked=True),
-            "refused": Status(Label("不予导出", "Refused"), locked=True),
-            "exported": Status(Label("已导出", "Exported"), locked=True),
-        },
-        transitions=(
-            Transition(
-                "proposed",
-                "approved",
-                Label("批准", "Approve"),
-                PROVINCE,
-                ("required", "no_conflict", "two_people", "lawful"),
-            ),
-            Transition("proposed", "refused", Label("不予导出", "Refuse"), PROVINCE),
-            Transition("approved", "refused", Label("撤回批准", "Take back"), PROVINCE),
-            Transition(
-                "approved", "exported", Label("导出", "Export"), PROVINCE, ("no_conflict", "two_people", "lawful")
-            ),
-        ),
-        always_open=frozenset({"notes", "refusal", "derived"}),
+    workflow = approved_by_two(
+        approved=Label("已批准待导出", "Approved"),
+        refused=Label("不予导出", "Refused"),
+        refuse=Label("不予导出", "Refuse"),
+        done="exported",
+        doing=Label("导出", "Export"),
+        was_done=Label("已导出", "Exported"),
+        later="derived",
     )
     sections = (
         Section(Label("导出什么", "What goes out"), ("objects", "area", "form", "boxes", "at_ms", "page", "nobody")),

@@ -10,13 +10,11 @@ Its area is the province, so that no tablet of a team, whose grants are narrower
 
 from __future__ import annotations
 
+from schemas.approving import PROVINCE, approved_by_two
 from schemas.base import RecordSchema, Section
 from schemas.fields import Area, Choice, Date, Notes, Ref, Signatures, Tags, Text, Workflowed
 from schemas.kinds.handover import SECRECY, SOURCE_WORDS
 from schemas.labels import Label
-from schemas.workflow import Status, Transition, Workflow
-
-PROVINCE = frozenset({"province"})
 
 
 class Release(RecordSchema):
@@ -28,29 +26,14 @@ class Release(RecordSchema):
     compartment = "sealed"
     makers = PROVINCE
     search = ("unit", "target")
-    workflow = Workflow(
-        initial="proposed",
-        statuses={
-            "proposed": Status(Label("待审批", "Proposed")),
-            "approved": Status(Label("已批准待移交", "Approved"), locked=True),
-            "refused": Status(Label("不予解封", "Refused"), locked=True),
-            "released": Status(Label("已解封交办", "Released"), locked=True),
-        },
-        transitions=(
-            Transition(
-                "proposed",
-                "approved",
-                Label("批准", "Approve"),
-                PROVINCE,
-                ("required", "no_conflict", "two_people", "lawful"),
-            ),
-            Transition("proposed", "refused", Label("不予解封", "Refuse"), PROVINCE),
-            Transition("approved", "refused", Label("撤回批准", "Take back"), PROVINCE),
-            Transition(
-                "approved", "released", Label("移交", "Release"), PROVINCE, ("no_conflict", "two_people", "lawful")
-            ),
-        ),
-        always_open=frozenset({"notes", "refusal", "handover"}),
+    workflow = approved_by_two(
+        approved=Label("已批准待移交", "Approved"),
+        refused=Label("不予解封", "Refused"),
+        refuse=Label("不予解封", "Refuse"),
+        done="released",
+        doing=Label("移交", "Release"),
+        was_done=Label("已解封交办", "Released"),
+        later="handover",
     )
     sections = (
         Section(Label("依据", "What it rests on"), ("audit", "area", "objects", "reason", "again")),

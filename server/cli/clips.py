@@ -7,14 +7,13 @@ from pathlib import Path
 
 import click
 
-from custody import sealing
-from schemas.kinds.export import Export
 from schemas.labels import Label
-from server import exports, finding
+from server import exports
+from server.cli import proposals
 from server.cli.evidence import at, boxes, page, wish_of
 from server.cli.frame import Group, Run, as_json, by, command, main, option, passphrase, reason
-from server.cli.handover import identity
-from sync.core.releasing import NEEDED, approvers
+from server.cli.handover import identity, secret_of
+from sync.core.releasing import NEEDED
 
 CLIP = Group("clip", about=Label("导出：暗访素材的遮挡副本，两人批准", "Redacted copies of undercover clips, approved by two"))
 main.add_command(CLIP)
@@ -115,7 +114,7 @@ def refuse(run: Run, export: str, reason: str, by: str | None) -> None:
 @by
 def make(run: Run, export: str, identity: Path, out: Path, passphrase: str | None, by: str | None) -> None:
     person = run.person(by)
-    secret = sealing.unlock_identity(identity.read_bytes(), run.ask(passphrase))
+    secret = secret_of(run, identity, passphrase)
     made = exports.make(run.house, person, run.rights_of(person), export, secret, out)
     run.say(Label(f"已写入 {out}，密封日志位置 {made.leaf}", f"Written to {out}; leaf {made.leaf} of the sealed log"), "bold green")
     run.say(Label("请打开查看：遮挡是否完整须由人判断", "Look at it: whether everything is covered is for a person to see"), "yellow")
@@ -130,22 +129,9 @@ def make(run: Run, export: str, identity: Path, out: Path, passphrase: str | Non
 @by
 @as_json
 def list_exports(run: Run, by: str | None, as_json: bool) -> None:
-    rights = run.rights_of(run.person(by))
-    with run.house.database.read() as conn:
-        found = list(finding.every(run.house, conn, rights, Export.kind))
-    if as_json:
-        run.json([{"id": one.record, **one.values, "approved_by": approvers(one.state, Export)} for one in found])
-        return
-    columns = (Label("编号", "Id"), Label("状态", "Status"), Label("批准", "Approved"), Label("交给谁", "For whom"),
-               Label("用途", "What for"), Label("期限", "Until"))  # fmt: skip
-    rows = [
-        (one.record, _status(run, one.values.get("status")), f"{len(approvers(one.state, Export))}/{NEEDED}",
-         one.values.get("recipient"), one.values.get("purpose"), one.values.get("until"))
-        for one in found
-    ]  # fmt: skip
-    run.table(columns, rows)
-
-
-def _status(run: Run, status: object) -> str:
-    known = Export.workflow.statuses.get(str(status)) if Export.workflow is not None else None
-    return run.text(known.label) if known is not None else str(status or "")
+    columns = (
+        (Label("交给谁", "For whom"), lambda one: one.values.get("recipient")),
+        (Label("用途", "What for"), lambda one: one.values.get("purpose")),
+        (Label("期限", "Until"), lambda one: one.values.get("until")),
+    )
+    proposals.listed(run, exports.STEP, run.rights_of(run.person(by)), columns, as_json)

@@ -71,6 +71,22 @@ class Run:
         else:
             self.say(Label("（没有）", "(none)"), "dim")
 
+    def outcomes(self, found: Iterable[tuple[Label, Problem | None]]) -> None:
+        """What became of each thing that was asked elsewhere, with the next step where it went wrong; then the program ends with 1."""
+        failed = False
+        for told, problem in found:
+            self.say(told, "green" if problem is None else "red")
+            if problem is not None:
+                failed = True
+                self.say(Label("→ " + problem.next_step("zh"), "→ " + problem.next_step("en")))
+        if failed:
+            raise SystemExit(1)
+
+    def attested(self, by: Label, reached: Label, rows: Sequence[tuple[str, int, str, int, int | None]]) -> None:
+        """How far somebody else attests each log: (log, its size, by whom, up to which size, when)."""
+        columns = (Label("日志", "Log"), Label("大小", "Size"), by, reached, Label("时间", "When"))
+        self.table(columns, [(*row[:4], self.when(row[4])) for row in rows])
+
     def json(self, value: Any) -> None:
         """For programs: one JSON document."""
         click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS, default=str).decode())

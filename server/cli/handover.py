@@ -15,10 +15,11 @@ from schemas.kinds.sealed_evidence import USES, VENUES
 from schemas.labels import Label
 from server import finding, handovers, releases
 from server.cli.frame import Group, Run, as_json, by, command, main, option, passphrase, reason
+from server.cli.proposals import as_said, listed, status_of
 from server.finding import Seen
 from server.handovers import Told
 from sync.core.errors import NotFound
-from sync.core.releasing import NEEDED, approvers
+from sync.core.releasing import NEEDED
 
 HANDOVER = Group("handover", about=Label("交办：密封证据移交县区", "Hand-over of sealed evidence to a county"))
 main.add_command(HANDOVER)
@@ -169,7 +170,7 @@ def refuse(run: Run, release: str, reason: str, by: str | None) -> None:
 @by
 def release(run: Run, release: str, identity: Path, passphrase: str | None, by: str | None) -> None:
     person = run.person(by)
-    secret = _secret(run, identity, passphrase)
+    secret = secret_of(run, identity, passphrase)
     with run.progress() as bar:
         task = bar.add_task(run.text(Label("重新封装密钥", "Wrapping keys")), total=None)
         made = releases.release(
@@ -207,9 +208,12 @@ def release(run: Run, release: str, identity: Path, passphrase: str | None, by: 
 def list_handovers(run: Run, only_overdue: bool, proposals: bool, by: str | None, as_json: bool) -> None:
     rights = run.rights_of(run.person(by))
     if proposals:
-        with run.house.database.read() as conn:
-            waiting = list(finding.every(run.house, conn, rights, Release.kind))
-        _list_proposals(run, waiting, as_json)
+        proposed = (
+            (Label("受交办区划", "county"), lambda one: one.values.get("to_area")),
+            (Label("期限", "due"), lambda one: one.values.get("due")),
+            (Label("件数", "files"), lambda one: len(one.names("objects"))),
+        )
+        listed(run, releases.STEP, rights, proposed, as_json)
         return
     found = [one for one in handovers.every(run.house, rights) if one.overdue or not only_overdue]
     if as_json:
@@ -220,7 +224,7 @@ def list_handovers(run: Run, only_overdue: bool, proposals: bool, by: str | None
     run.table(
         columns,
         [
-            (one.seen.record, one.seen.values.get("number"), one.seen.values.get("area"), _status(run, one.seen),
+            (one.seen.record, one.seen.values.get("number"), one.seen.values.get("area"), status_of(run, one.seen),
              one.seen.values.get("due"), one.left, len(one.seen.names("objects")), _late(run, one))
             for one in found
         ],
@@ -249,7 +253,7 @@ def show(run: Run, id: str, by: str | None, as_json: bool) -> None:
         run.json(_json(told))
         return
     left = "" if told.left is None else run.text(Label(f"剩 {told.left} 天", f"{told.left} days left"))
-    run.say(Label(*(f"{told.seen.values.get('number')}  {_status(run, told.seen)}  {left}  {_late(run, told)}",) * 2), "bold")
+    run.say(Label(*(f"{told.seen.values.get('number')}  {status_of(run, told.seen)}  {left}  {_late(run, told)}",) * 2), "bold")
     _fields(run, told.seen)
     run.say(Label("文件：", "Files:"), "bold")
     run.table(
@@ -298,7 +302,7 @@ def open_object(
     run: Run, id: str, object: str, identity: Path, passphrase: str | None, out: Path, purpose: str, by: str | None
 ) -> None:
     person = run.person(by)
-    secret = _secret(run, identity, passphrase)
+    secret = secret_of(run, identity, passphrase)
     opened = handovers.open_object(
         run.house, person, run.rights_of(person), id, object, secret=secret, target=out, purpose=purpose
     )
@@ -388,30 +392,15 @@ def give_back(run: Run, id: str, said: str, by: str | None) -> None:
 # --- Shown ------------------------------------------------------------------------------------------------------
 
 
-def _secret(run: Run, identity: Path, passphrase: str | None) -> str:
+def secret_of(run: Run, identity: Path, passphrase: str | None) -> str:
     return sealing.unlock_identity(identity.read_bytes(), run.ask(passphrase))
-
-
-def _list_proposals(run: Run, waiting: list[Seen], as_json: bool) -> None:
-    if as_json:
-        run.json([_proposal_json(one) for one in waiting])
-        return
-    run.table(
-        [Label("编号", "id"), Label("受交办区划", "county"), Label("状态", "status"), Label("期限", "due"),
-         Label("件数", "files"), Label("已批准", "approved")],
-        [
-            (one.record, one.values.get("to_area"), _status(run, one), one.values.get("due"),
-             len(one.names("objects")), len(approvers(one.state, Release)))
-            for one in waiting
-        ],
-    )  # fmt: skip
 
 
 def _show_proposal(run: Run, seen: Seen, as_json: bool) -> None:
     if as_json:
-        run.json(_proposal_json(seen))
+        run.json(as_said(releases.STEP, seen))
         return
-    run.say(Label(*(f"{run.text(Release.label)} {seen.record}  {_status(run, seen)}",) * 2), "bold")
+    run.say(Label(*(f"{run.text(Release.label)} {seen.record}  {status_of(run, seen)}",) * 2), "bold")
     _fields(run, seen)
     run.table([Label("密封证据", "Sealed evidence")], [(one,) for one in seen.names("objects")])
     _signed(run, seen, "approvals", Label("批准", "approved by"))
@@ -437,21 +426,9 @@ def _signed(run: Run, seen: Seen, field: str, label: Label) -> None:
         run.say(Label(f"{label.zh}：{value['name']} {value['at']}", f"{label.en}: {value['name']} {value['at']}"))
 
 
-def _status(run: Run, seen: Seen) -> str:
-    workflow = run.house.registry[seen.state.kind].workflow
-    status = str(seen.values.get("status"))
-    if workflow is None or status not in workflow.statuses:
-        return run.text(Label("冲突待决", "in conflict"))
-    return run.text(workflow.statuses[status].label)
-
-
 def _late(run: Run, one: Told) -> str:
     return run.text(_OVERDUE) if one.overdue else ""
 
 
 def _json(one: Told) -> dict[str, Any]:
     return {"id": one.seen.record, **one.seen.values, "days_left": one.left, "overdue": one.overdue}
-
-
-def _proposal_json(seen: Seen) -> dict[str, Any]:
-    return {"id": seen.record, **seen.values, "approved_by": approvers(seen.state, Release)}

@@ -7,7 +7,7 @@ import click
 from schemas.labels import Label
 from server import stamping
 from server.cli.frame import Group, Run, as_json, by, command, main, option
-from server.stamping import Authority
+from server.stamping import Authority, Stamped
 from server.storage import attested, merkle
 from sync.core.errors import NotReady
 
@@ -63,22 +63,14 @@ def now(run: Run) -> None:
     if not found:
         hint = Label("先运行 timestamp authorities 地址", "run timestamp authorities URL first")
         raise NotReady(action=Label("盖时间戳", "ask for time stamps"), detail=hint)
-    for one in found:
-        if one.problem is None:
-            told = Label(
-                f"{one.log} 大小 {one.size}：{run.when(one.at)}", f"{one.log} at {one.size}: {run.when(one.at)}"
-            )
-            run.say(told, "green")
-        else:
-            problem = one.problem
-            told = Label(
-                f"{one.log}（{one.authority}）：{problem.text('zh')}",
-                f"{one.log} ({one.authority}): {problem.text('en')}",
-            )
-            run.say(told, "red")
-            run.say(Label("→ " + problem.next_step("zh"), "→ " + problem.next_step("en")))
-    if any(one.problem is not None for one in found):
-        raise SystemExit(1)
+    run.outcomes((_told(run, one), one.problem) for one in found)
+
+
+def _told(run: Run, one: Stamped) -> Label:
+    if one.problem is None:
+        return Label(f"{one.log} 大小 {one.size}：{run.when(one.at)}", f"{one.log} at {one.size}: {run.when(one.at)}")
+    said = one.problem
+    return Label(f"{one.log}（{one.authority}）：{said.text('zh')}", f"{one.log} ({one.authority}): {said.text('en')}")
 
 
 @command(
@@ -98,8 +90,4 @@ def status(run: Run, as_json: bool) -> None:
     if as_json:
         run.json([dict(zip(("log", "size", "authority", "stamped", "at"), row, strict=True)) for row in rows])
         return
-    columns = (
-        Label("日志", "Log"), Label("大小", "Size"), Label("机构", "Authority"), Label("已盖到", "Stamped"),
-        Label("时间", "When"),
-    )  # fmt: skip
-    run.table(columns, [(*row[:4], run.when(row[4])) for row in rows])
+    run.attested(Label("机构", "Authority"), Label("已盖到", "Stamped"), rows)

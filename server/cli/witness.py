@@ -50,21 +50,14 @@ def ask(run: Run) -> None:
             "the trust file names no witness with an address: trust sign --witness KEY,URL",
         )
         raise NotReady(action=Label("请求见证", "ask witnesses"), detail=hint)
-    for one in asked:
-        if one.problem is None:
-            told = Label(
-                f"{one.witness} 已会签 {one.log} 大小 {one.size}", f"{one.witness} cosigned {one.log} at {one.size}"
-            )
-            run.say(told, "green")
-        else:
-            problem = one.problem
-            told = Label(
-                f"{one.witness} 没有会签 {one.log}：{problem.text('zh')}",
-                f"{one.witness} did not cosign {one.log}: {problem.text('en')}",
-            )
-            run.say(told, "red")
-    if any(one.problem is not None for one in asked):
-        raise SystemExit(1)
+    run.outcomes((_told(one), one.problem) for one in asked)
+
+
+def _told(one: witnesses.Asked) -> Label:
+    if one.problem is None:
+        return Label(f"{one.witness} 已会签 {one.log} 大小 {one.size}", f"{one.witness} cosigned {one.log} at {one.size}")
+    zh, en = one.problem.text("zh"), one.problem.text("en")
+    return Label(f"{one.witness} 没有会签 {one.log}：{zh}", f"{one.witness} did not cosign {one.log}: {en}")
 
 
 @command(
@@ -92,11 +85,7 @@ def status(run: Run, as_json: bool) -> None:
         logs = [dict(zip(("log", "size", "witnessed"), row, strict=True)) for row in enough]
         run.json({"quorum": quorum, "logs": logs, "witnesses": told})
         return
-    columns = (
-        Label("日志", "Log"), Label("大小", "Size"), Label("见证", "Witness"), Label("已会签到", "Cosigned"),
-        Label("时间", "When"),
-    )  # fmt: skip
-    run.table(columns, [(*row[:4], run.when(row[4])) for row in rows])
+    run.attested(Label("见证", "Witness"), Label("已会签到", "Cosigned"), rows)
     for origin, size, seen in enough:
         said = f"{origin}：要求 {quorum} 个见证，已到 {seen}/{size}"
         run.say(Label(said, f"{origin}: {quorum} witnesses asked for, reached {seen} of {size}"))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
 from flask import request, url_for
 
 from schemas.kinds.checklist import Checklist
@@ -13,6 +10,7 @@ from schemas.shipped import library
 from schemas.shipped.catalogue import ASKED_AS
 from server import decisions, editions, xlsforms
 from server.console.frame import Answer, Desk, instance, onward, page, say, seat
+from server.console.received import chosen_file
 from server.editions import KIND, Writing
 from server.listing import Listing
 from server.moments import day
@@ -50,12 +48,7 @@ def show(checklist: str) -> Answer:
 
 @desk.post("/checklists/import", may="templates.write")
 def import_form() -> Answer:
-    upload = request.files.get("file")
-    if upload is None or not upload.filename:
-        raise BadForm(file="—", detail=Label("没有选择文件", "no file was chosen"))
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / Path(upload.filename.replace("\\", "/")).name
-        upload.save(file)
+    with chosen_file(BadForm) as file:
         found = xlsforms.read(file)
     who = _who()
     values = found.values | {"effective_from": request.form.get("effective_from") or day(instance().now())}

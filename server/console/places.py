@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
 from flask import current_app, jsonify, request, url_for
 
 from schemas.kinds.division import LEVELS as DIVISION_LEVELS
@@ -13,6 +10,7 @@ from schemas.labels import Label
 from server import divisions, responsible
 from server.console.frame import Answer, Desk, instance, onward, page, say, seat
 from server.console.naming import NAMES, here, typed_code
+from server.console.received import chosen_file
 from server.editions import Writing
 from sync.core.errors import BadRoster
 
@@ -46,12 +44,7 @@ def find() -> Answer:
 
 @desk.post("/places/import", may="areas.write")
 def import_names() -> Answer:
-    upload = request.files.get("file")
-    if upload is None or not upload.filename:
-        raise BadRoster(file="—", detail=Label("没有选择文件", "no file was chosen"))
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / Path(upload.filename.replace("\\", "/")).name
-        upload.save(file)
+    with chosen_file(BadRoster) as file:
         reading = divisions.read(file)
     written = divisions.carry_out(instance(), reading.rows, by=[seat().person.id], rights=seat().rights)
     say(Label(f"写入 {written} 个区划，{len(reading.rows) - written} 个不变。", f"{written} written, {len(reading.rows) - written} as before."))

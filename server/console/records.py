@@ -16,7 +16,8 @@ from schemas.base import DELETED, RecordSchema
 from schemas.fields import Ref
 from schemas.forms import Form, FormField, form_of
 from schemas.labels import Label
-from server import decisions, digesting, records
+from schemas.workflow import LEVELS
+from server import decisions, digesting, records, reviewing
 from server.access.policy import Sight
 from server.console import tabling
 from server.console.background import outlines_at, tiles_at
@@ -266,6 +267,8 @@ def one(record: str) -> Answer:
             graded=Grader(house, conn).grade(seen.record) if schema else None, custody=_custody(conn, steps, files),
             related=_related(house, [one for one in found if one.row["record"] not in {file.record for file in files}], who), deleted=deleted(seen.state), label_of=words.label_of,
             steps_open=_steps(schema, who, seen), can_write=_can_write(schema, who, seen), place=_place(house, conn, who, schema, seen.record),
+            holder=reviewing.holder_of(house, conn, schema, seen.state) if schema and reviewing.under_review(schema, seen.values) else None,
+            levels=LEVELS, now=house.now(), review_at=_review_at(who, seen),
             evidence_schema=house.registry.get("evidence"), map_tiles=tiles_at(house), map_outlines=outlines_at(house),
             raw=None if schema else seen.values, overdue=schema.overdue(seen.values, day(house.now())) if schema else False,
         )  # fmt: skip
@@ -372,10 +375,22 @@ def _steps(schema: type[RecordSchema] | None, who: Seat, seen: Seen) -> list[tup
     if schema is None or path is None or schema.workflow is None or not who.may("records.write") or len(seen.state.live.get(path, {})) > 1:
         return []
     now = seen.values.get(path) or schema.workflow.initial
-    elsewhere = TAKEN_ELSEWHERE.get(schema.kind, frozenset())
+    elsewhere = _elsewhere(schema, str(now))
     return [
         (step.target, step.label) for step in form_of(schema, who.role).steps if step.source == now and step.target not in elsewhere
     ]
+
+
+def _elsewhere(schema: type[RecordSchema], status: str) -> Mapping[str, Label]:
+    """Steps from a status that have a desk of their own: target → what to say to who takes them here."""
+    of_desk = dict.fromkeys(TAKEN_ELSEWHERE.get(schema.kind, frozenset()), Label("请在它自己的页面上办理", "this step is taken at its own desk"))
+    said = Label("审核和退回请到“逐级审核”办理", "approve and return it at the review desk")
+    return of_desk | {one.target: said for one in reviewing.of_review(schema, status)}
+
+
+def _review_at(who: Seat, seen: Seen) -> str:
+    """The page of the review desk for a record, for those who see that desk."""
+    return url_for("console.review.one", record=seen.record) if who.may("review.read") else ""
 
 
 def _can_write(schema: type[RecordSchema] | None, who: Seat, seen: Seen) -> bool:
@@ -482,10 +497,10 @@ def step(record: str) -> Answer:
     path = schema.status_path()
     if path is None:
         raise NotFound(what=record)
-    looked_at = _ids(request.form.get(SEEN, ""))
-    values = {path: request.form.get("to", "")}
-    if values[path] in TAKEN_ELSEWHERE.get(schema.kind, frozenset()):
-        raise Refused(detail=Label("请在它自己的页面上办理", "this step is taken at its own desk"))
+    looked_at, target = _ids(request.form.get(SEEN, "")), request.form.get("to", "")
+    values = {path: target}
+    if refused := _elsewhere(schema, str(seen.values.get(path, ""))).get(target):
+        raise Refused(detail=refused)
     decisions.write_seen(house.desk, schema.kind, seen.record, values, looked_at, by=[who.person.id], rights=who.rights)
     say(Label("已办理", "Done"))
     return onward(url_for(".one", record=seen.record))

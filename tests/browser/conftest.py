@@ -13,6 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.support.console import PASSWORD
+from tests.support.processes import Children
 
 CHROMIUM = os.environ.get("PATROLBOOK_CHROMIUM", "/usr/bin/chromium")
 SHOTS = Path(__file__).parents[2] / ".screens"
@@ -73,6 +74,13 @@ def open_page(chromium: Browser) -> Iterator[Opener]:
     for context in contexts:
         context.close()
     assert not wrong, f"the page failed: {wrong}"
+
+
+@pytest.fixture
+def children() -> Iterator[Children]:
+    """Programs of a test, ended with it."""
+    with Children() as made:
+        yield made
 
 
 def shot(page: Page, name: str, *, whole: bool = True) -> Path:

@@ -174,10 +174,18 @@ class County:
             server.instance.close()
 
 
-@pytest.fixture
-def children() -> Iterator[Children]:
-    with Children() as made:
-        yield made
+def set_up(page: Page, program: Program, county: County, code: str, first: str = "今日", look: str = "") -> None:
+    """Enrol a tablet with a code in a browser, choose a PIN, and wait for its first page. `look`: a name to look at it under."""
+    page.goto(program.start())
+    page.fill("#url", county.url)
+    page.fill("#code", code)
+    page.locator("form[data-keep] button.primary").click()
+    page.fill("#pin", PIN)
+    page.fill("#again", PIN)
+    if look:
+        check(page, look)
+    page.locator("form[data-slow] button.primary").click()
+    expect(page.locator("h1")).to_have_text(first, timeout=60_000)
 
 
 @SIZES
@@ -188,15 +196,7 @@ def test_a_patrol_with_the_network_cut_and_the_program_killed_ends_with_everythi
     code = county.made.code(county.made.person("officer", AREA, name="李敏"))
     county.up()
     page = open_page(size)
-    page.goto(program.start())
-    page.fill("#url", county.url)
-    page.fill("#code", code)
-    page.locator("form[data-keep] button.primary").click()
-    page.fill("#pin", PIN)
-    page.fill("#again", PIN)
-    check(page, "setup-pin")
-    page.locator("form[data-slow] button.primary").click()
-    expect(page.locator("h1")).to_have_text("今日", timeout=30_000)
+    set_up(page, program, county, code, look="setup-pin")
 
     def enter_site(name: str) -> None:
         page.goto(f"{program.origin}/institutions/new")
@@ -241,14 +241,7 @@ def test_a_film_under_cover_outlives_a_killed_program_and_only_counts_are_shown(
     code = county.made.code(county.made.person("team", "430104"))
     county.up()
     page = open_page(UPRIGHT, permissions=["camera", "microphone"])
-    page.goto(program.start())
-    page.fill("#url", county.url)
-    page.fill("#code", code)
-    page.locator("form[data-keep] button.primary").click()
-    page.fill("#pin", PIN)
-    page.fill("#again", PIN)
-    page.locator("form[data-slow] button.primary").click()
-    expect(page.locator("h1")).to_have_text("备忘", timeout=30_000)
+    set_up(page, program, county, code, first="备忘")
     check(page, "covert-counts-empty")
     page.locator("header form button.icon-button").click()
     county.down()

@@ -10,16 +10,10 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import TABLET, UPRIGHT, Opener, Size
-from tests.browser.test_tablet import AREA, SIZES, County, check, enter, press_pin
+from tests.browser.test_tablet import AREA, SIZES, County, check, enter, press_pin, set_up
 from tests.support.pictures import jpeg
 from tests.support.processes import Children
-from tests.support.screens import PIN, Program, Screen, shown
-
-
-@pytest.fixture
-def children() -> Iterator[Children]:
-    with Children() as made:
-        yield made
+from tests.support.screens import Program, Screen, shown
 
 
 @pytest.fixture(scope="module")
@@ -191,14 +185,7 @@ def test_a_whole_visit_with_the_program_killed_in_the_middle_ends_with_everythin
     code = county.made.code(county.made.person("officer", AREA, name="李敏"))
     county.up()
     page = open_page(size)
-    page.goto(program.start())
-    page.fill("#url", county.url)
-    page.fill("#code", code)
-    page.locator("form[data-keep] button.primary").click()
-    page.fill("#pin", PIN)
-    page.fill("#again", PIN)
-    page.locator("form[data-slow] button.primary").click()
-    expect(page.locator("h1")).to_have_text("今日", timeout=60_000)
+    set_up(page, program, county, code)
     county.down()  # a basement
     page.goto(f"{program.origin}/institutions/new")
     page.fill("#name", "茶楼后的数学班")

@@ -93,6 +93,21 @@ def test_a_level_takes_its_own_steps_only(server: TestServer, scene: Scene, coun
     assert status(server, record) == "submitted"
 
 
+def test_the_page_of_a_record_tells_who_holds_it_and_lets_nobody_past_the_desk(server: TestServer, scene: Scene, county: Browser) -> None:
+    record = submitted(scene)
+    shown = county.get(f"record/{record}")
+    assert re.search("现由 (县级|乡镇（街道）)：.* 自 2026-11-2", text_of(shown)) and f"/console/review/{record}" in shown.text
+    assert not re.search(r'name="to" value="(approved|county|township|returned)"', shown.text) and 'name="to" value="void"' in shown.text
+    seen = re.search(r'name="seen" value="([^"]*)"', shown.text)
+    assert seen is not None
+    for target in ("approved", "township", "returned"):
+        refused = county.post(f"record/{record}/step", {"to": target, "seen": seen.group(1).replace("&#34;", '"')})
+        assert refused.status_code == 409 and "逐级审核" in refused.text
+    assert status(server, record) == "submitted"
+    step(county, record, "approved")
+    assert "现由" not in text_of(county.get(f"record/{record}"))
+
+
 def test_what_has_an_open_conflict_is_not_approved_and_the_page_leads_to_it(server: TestServer, scene: Scene, county: Browser) -> None:
     record = submitted(scene)
     scene.write(scene.a, record, "address", "芙蓉路1号", kind="inspection")
