@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
-from playwright.sync_api import Page, expect
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
 
 from server.keys import ServerKeys
 from tests.browser.conftest import DESK, TABLET, WIDE, Opener, Size, faults, overflow, shot
 from tests.support.console import PASSWORD, account
 from tests.support.desk import COUNTY, Filled, fill
+from tests.support.pictures import encoded
 from tests.support.server import TestServer, running_server
 
 
@@ -119,6 +124,47 @@ def test_a_record_shows_its_photos_large_turned_and_next_by_keyboard(server: Tes
     assert not desk.locator("#viewer").is_visible()
 
 
+def fingers(page: Page, *moves: list[tuple[int, int]]) -> None:
+    """What fingers on a screen do: where they go down, where they move to, then up."""
+    screen = page.context.new_cdp_session(page)
+    kinds = ["touchStart", *["touchMove"] * (len(moves) - 1)]
+    for kind, points in zip(kinds, moves, strict=True):
+        screen.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y, "id": n} for n, (x, y) in enumerate(points)]})
+    screen.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+def moved(picture: Locator) -> tuple[float, float]:
+    found = re.search(r"translate\((-?[0-9.]+)px, (-?[0-9.]+)px\)", picture.get_attribute("style") or "")
+    assert found is not None
+    return float(found.group(1)), float(found.group(2))
+
+
+def test_a_photo_is_zoomed_turned_and_changed_by_fingers(server: TestServer, filled: Filled, open_page: Opener) -> None:
+    page = signed_in(server, open_page, TABLET)
+    page.goto(f"{server.url}/console/record/{filled.inspection}")
+    page.locator("a.photo[data-large]").first.tap()
+    expect(page.locator(".viewer-wait")).to_be_hidden()
+    picture = page.locator(".viewer-stage img")
+    fingers(page, [(900, 400), (500, 400)], [(700, 400), (300, 400)])
+    assert "scale(1)" in (picture.get_attribute("style") or ""), "two fingers that keep their distance zoom nothing"
+    fingers(page, [(600, 400), (700, 400)], [(500, 400), (800, 400)])
+    scale = re.search(r"scale\(([0-9.]+)\)", picture.get_attribute("style") or "")
+    assert scale is not None and float(scale.group(1)) > 2
+    before = moved(picture)
+    fingers(page, [(640, 400)], [(600, 380)])
+    assert moved(picture) == (before[0] - 40, before[1] - 20)
+    page.get_by_role("button", name="旋转（R）").click()
+    expect(picture).to_have_attribute("style", re.compile("rotate\\(90deg\\)"))
+    first = picture.get_attribute("src") or ""
+    page.get_by_role("button", name="下一张（→）").click()
+    expect(picture).not_to_have_attribute("src", first)
+    expect(page.locator(".viewer-title")).to_contain_text("2 / ")
+    fingers(page, [(400, 400)], [(900, 400)])
+    expect(page.locator(".viewer-title")).to_contain_text("1 / ")
+    page.get_by_role("button", name="关闭（Esc）").click()
+    expect(page.locator("#viewer")).to_be_hidden()
+
+
 def test_a_correction_shows_who_was_quicker_and_loses_nothing(server: TestServer, filled: Filled, desk: Page) -> None:
     record = filled.institutions[5]
     desk.goto(f"{server.url}/console/record/{record}/edit")
@@ -179,6 +225,26 @@ def test_the_map_shows_layers_by_shape_gathers_and_opens(server: TestServer, fil
     name = desk.locator("[data-map-list] a").first.inner_text()
     desk.locator("[data-map-list] a").first.click()
     assert name in desk.locator("h1").inner_text()
+
+
+def test_a_map_of_ones_own_lies_under_the_marks(server: TestServer, filled: Filled, desk: Page) -> None:
+    file = server.instance.settings.tiles
+    file.parent.mkdir(exist_ok=True)
+    with closing(sqlite3.connect(file)) as tiles:
+        tiles.execute("CREATE TABLE tiles (zoom_level, tile_column, tile_row, tile_data)")
+        picture = encoded(Image.new("RGB", (256, 256), (250, 240, 10)), "PNG")
+        # zoom 12, around 28.2 N 113.0 E: x 3333, y 1714 from the north, and their neighbours
+        rows = [(12, x, (1 << 12) - 1 - y, picture) for x in range(3328, 3340) for y in range(1708, 1720)]
+        tiles.executemany("INSERT INTO tiles VALUES (?, ?, ?, ?)", rows)
+        tiles.commit()
+    try:
+        with desk.expect_response(lambda one: "/map/tiles/12/" in one.url and one.status == 200):
+            desk.goto(f"{server.url}/console/map?lat=28.2&lon=113.2&zoom=12")
+        middle = "() => [...document.querySelector('.map canvas').getContext('2d').getImageData(600, 60, 1, 1).data].slice(0, 3).join()"
+        desk.wait_for_function(f"({middle})() === '250,240,10'")
+        shot(desk, "records-map-tiles", whole=False)
+    finally:
+        file.unlink()
 
 
 def test_what_stands_at_one_place_is_listed_where_no_closer_look_parts_it(server: TestServer, filled: Filled, desk: Page) -> None:
