@@ -513,7 +513,10 @@ def _words() -> dict[str, Any]:
 
 def _value_said(schema: type[RecordSchema] | None, path: str, value: Any) -> Label | str | None:
     if path == DELETED:
-        return Label("删除", "deleted") if value else Label("未删除", "not deleted")
+        why = value.get("reason") if isinstance(value, dict) else ""
+        if value:
+            return Label(f"删除：{why}", f"deleted: {why}") if why else Label("删除", "deleted")
+        return Label("未删除", "not deleted")
     if schema is None:
         return value if isinstance(value, str) else canonical(value).decode()
     return value_of(schema, path, value)

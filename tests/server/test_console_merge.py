@@ -307,7 +307,7 @@ def test_a_deletion_that_missed_an_edit_is_decided_either_way(server: TestServer
         (row,) = scene.waiting(record)
         assert row.kind == "delete_edit" and row.id in staff.get("merge?place=deleted").text
         shown = staff.get(f"merge/{row.id}")
-        assert "未被看到的修改" in shown.text
+        assert "未被看到的修改" in shown.text and "删除：重复" in shown.text
         staff.post(f"merge/{row.id}", form_of(shown) | {"choice": choice, "quick": "agreed"})
         (value,) = live(server, record, "_deleted")
         assert bool(value) is stays and live(server, record, "measures") == ["未被看到的修改"]
