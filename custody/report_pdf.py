@@ -82,7 +82,9 @@ def _conclusion(report: Report) -> list[Flowable]:
     failed = [one for one in report.findings if one.outcome == "fail"]
     if failed:
         words = f"有 {len(failed)} 项检查不通过：{'；'.join(f'{one.code} {one.title}' for one in failed)}。不能据此认定证据完整。"
-    elif counts["not-checked"] or not report.findings:
+    elif not report.findings:
+        words = "检查结果由核验程序在阅读者处得出，不由出具方自述；上表所列编号是核验时应看的检查，方法见第八部分。"
+    elif counts["not-checked"]:
         words = "已做的检查全部通过；标为“未检查”的项目不得视为通过。"
     else:
         words = "全部检查通过：自采集签名以来，未发现证据被增删、替换、倒填或调换顺序。"
@@ -92,22 +94,24 @@ def _conclusion(report: Report) -> list[Flowable]:
         p("按《最高人民法院关于民事诉讼证据的若干规定》第九十三条所列因素逐项说明。", "body"),
         table([["应考虑的因素", "本案情况", "依据的检查"]], rows, [44 * mm, WIDTH - 84 * mm, 40 * mm]),
         Spacer(1, 4 * mm),
-        p(
-            f"检查共 {len(report.findings)} 项：通过 {counts['pass']}，不通过 {counts['fail']}，未检查 {counts['not-checked']}。",
-            "body",
-        ),
+        *(_counted(report, counts) if report.findings else ()),
         p(words, "strong"),
         *grade,
-        p("检查逐项结果", "h2"),
-        *_or_none(
-            [["编号", "检查内容", "结果", "说明"]],
-            [
-                [p(one.code, "cell"), p(one.title, "cell"), _outcome(one), p(one.detail, "cell")]
-                for one in report.findings
-            ],
-            [14 * mm, 46 * mm, 18 * mm, WIDTH - 78 * mm],
-        ),
+        *(_one_by_one(report) if report.findings else ()),
         PageBreak(),
+    ]
+
+
+def _counted(report: Report, counts: dict[Any, int]) -> list[Flowable]:
+    told = f"通过 {counts['pass']}，不通过 {counts['fail']}，未检查 {counts['not-checked']}"
+    return [p(f"检查共 {len(report.findings)} 项：{told}。", "body")]
+
+
+def _one_by_one(report: Report) -> list[Flowable]:
+    rows = [[p(one.code, "cell"), p(one.title, "cell"), _outcome(one), p(one.detail, "cell")] for one in report.findings]
+    return [
+        p("检查逐项结果", "h2"),
+        table([["编号", "检查内容", "结果", "说明"]], rows, [14 * mm, 46 * mm, 18 * mm, WIDTH - 78 * mm]),
     ]
 
 
@@ -314,6 +318,8 @@ _TERMS = [
 
 
 def _verdict(said: dict[str, Finding], codes: Sequence[str]) -> Flowable:
+    if not said:  # nobody has checked yet: which checks are about it
+        return marked("<br/>".join(codes), "cell")
     return marked("<br/>".join(_coloured(said.get(code), code) for code in codes), "cell")
 
 

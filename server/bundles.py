@@ -29,7 +29,7 @@ from schemas.fields import Attachments, Ref, Tags
 from schemas.kinds.evidence import OPERATIONS, SOURCES, STATUTORY_KINDS
 from schemas.kinds.handover import Handover
 from schemas.labels import Label
-from server import acts, digesting, handovers, minors, openings, trusts, witnesses
+from server import acts, amending, digesting, handovers, minors, openings, trusts, witnesses
 from server.acts import Act
 from server.grading import Grader
 from server.instance import Instance
@@ -602,6 +602,8 @@ def _report(
             who = names.get(str(act.body.get("by")), str(act.body.get("by")))
             what = "导出" if act.body["act"] == acts.EXPORTED else f"查阅 {str(act.body.get('blob'))[:12]}"
             accesses.append(Access(act.body["at"], who, what, str(act.body.get("purpose") or ""), act.leaf))
+    accepted = [change for link, change in pairs if link.status == "accepted"]
+    amended = amending.amended(house.registry, accepted, names)
     point = _point(points[voice.compartment])  # there is one: the export is a leaf of this log
     main = graded.get(record)
     party = next((str(one.values.get("name")) for one in shown.values() if one.state.kind == "institution"), "")
@@ -618,7 +620,7 @@ def _report(
         "", record, "", "", party, "", 0, "", fingerprint(trust.root) if trust is not None else "—",
         voice.origin, point.size, point.root.hex(),
         main["grade"] if main else "", tuple(zh for zh, _ in main["reasons"]) if main else (),
-        tuple(items), tuple(steps), (), tuple(derived), tuple(accesses), (), tuple(parked),
+        tuple(items), tuple(steps), amended, tuple(derived), tuple(accesses), (), tuple(parked),
     )  # fmt: skip
 
 
