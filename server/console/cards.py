@@ -1,21 +1,38 @@
-"""证件卡: the card of an officer, to be printed and carried; its QR code is what a tablet scans at the start of a visit.
+"""证件卡: the cards of officers, to be printed and carried; the QR code is what a tablet scans at the start of a visit.
 
 The code names the certificate and vouches for nothing: every tablet looks it up in its list of officers (`schemas.cards`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
 import segno
 
 from schemas.cards import card_text
 from schemas.certificates import certificate_of, why_not
 from schemas.kinds.officer import Officer
-from server import records
+from schemas.labels import Label
+from server import finding, records
 from server.console.frame import Answer, Desk, instance, page, seat
+from server.finding import Seen
 from server.moments import day
 from sync.core.errors import NotFound
 
 desk = Desk("cards", __name__)
+
+MOST = 200
+"""On one page; a county has fewer."""
+
+
+class Card(NamedTuple):
+    """A card as it is drawn; `refused`: why tablets refuse it today."""
+
+    record: str
+    values: Mapping[str, Any]
+    picture: str
+    refused: Label | None
 
 
 @desk.get("/record/<record>/card", may="records.read")
@@ -26,10 +43,20 @@ def show(record: str) -> Answer:
         seen = records.one(house, conn, seat().sight, record)
     if seen.state.kind != Officer.kind or not certificate_of(seen.values):
         raise NotFound(what=record)
+    return page("cards/show.html", card=_card(seen, day(house.now())))
+
+
+@desk.get("/cards", may="records.write")
+def every() -> Answer:
+    """The cards of all officers in sight whose certificates count today, to be printed and cut."""
+    house, today = instance(), day(instance().now())
+    with house.database.read() as conn:
+        seen = [one for one in finding.every(house, conn, seat().sight.rights(), Officer.kind) if why_not(one.values, today) is None]
+    seen.sort(key=lambda one: (str(one.values.get("unit") or ""), str(one.values.get("name") or ""), one.record))
+    return page("cards/every.html", cards=[_card(one, today) for one in seen[:MOST]], more=max(0, len(seen) - MOST))
+
+
+def _card(seen: Seen, today: str) -> Card:
     text = card_text(str(seen.values["certificate_number"]))
-    return page(
-        "cards/show.html",
-        seen=seen,
-        picture=segno.make(text, error="m").svg_data_uri(scale=6, border=2),
-        refused=why_not(seen.values, day(house.now())),
-    )
+    picture = segno.make(text, error="m").svg_data_uri(scale=6, border=2)
+    return Card(seen.record, seen.values, picture, why_not(seen.values, today))

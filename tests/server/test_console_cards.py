@@ -36,7 +36,7 @@ def record(server: TestServer, kind: str, **values: object) -> str:
 
 
 def officer(server: TestServer, name: str, certificate: str, area: str = COUNTY, **more: object) -> str:
-    return record(server, "officer", name=name, certificate_number=certificate, area=area, status="active", **more)
+    return record(server, "officer", **{"name": name, "certificate_number": certificate, "area": area, "status": "active", **more})
 
 
 def test_the_page_of_an_officer_leads_to_a_card(server: TestServer, staff: Browser) -> None:
@@ -56,6 +56,21 @@ def test_there_is_no_card_out_of_sight_nor_of_other_records(server: TestServer, 
     away = officer(server, "外地", "43020000001", area="430204")
     place = record(server, "institution", name="学雅口才", area=COUNTY)
     assert staff.get(f"record/{away}/card").status_code == staff.get(f"record/{place}/card").status_code == 404
+
+
+def test_all_cards_that_count_today_and_are_in_sight_are_printed_at_once(server: TestServer, staff: Browser) -> None:
+    officer(server, "在册", "43010066661")
+    officer(server, "过期", "43010066662", valid_until="2020-12-31")
+    officer(server, "停职", "43010066663", status="suspended")
+    officer(server, "邻县", "43020066664", area="430204")
+    assert "/console/cards" in staff.get("records/officer").text
+    page = staff.get("cards").text
+    assert "在册" in page and not [name for name in ("过期", "停职", "邻县") if name in page]
+
+
+def test_a_department_is_not_shown_the_officers(server: TestServer) -> None:
+    officer(server, "在册", "43010066665")
+    assert signed_in(server, "department", COUNTY, department="fire").get("cards").status_code == 403
 
 
 def test_the_picture_that_the_command_writes_is_read_as_that_card(server: TestServer, tmp_path: Path) -> None:
