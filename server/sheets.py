@@ -23,7 +23,10 @@ from sync.core.errors import BadRoster
 
 LARGEST_FILE = 64 << 20
 LARGEST_INFLATED = 1 << 30
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""What a formula begins with, also as it is typed on a Chinese keyboard."""
+LONGEST_NUMBER = 11
+"""Digits up to which Excel shows what it reads from CSV; of longer ones it keeps fifteen."""
 
 MOST_ROWS = 1_048_576
 LONGEST_CELL = 32_767
@@ -44,12 +47,16 @@ _BOOK = {
     f'<Override PartName="/xl/worksheets/sheet1.xml" ContentType="{_TYPES}.worksheet+xml"/></Types>',
     "_rels/.rels": f'{_XML}<Relationships xmlns="{_PACKAGE}/relationships"><Relationship Id="r1"'
     f' Type="{_OFFICE}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
-    "xl/workbook.xml": f'{_XML}<workbook xmlns="{_MAIN}" xmlns:r="{_OFFICE}"><sheets>'
-    '<sheet name="{title}" sheetId="1" r:id="r1"/></sheets></workbook>',
+    "xl/workbook.xml": f'{_XML}<workbook xmlns="{_MAIN}" xmlns:r="{_OFFICE}">'
+    '<bookViews><workbookView/></bookViews><sheets><sheet name="{title}" sheetId="1" r:id="r1"/></sheets></workbook>',
     "xl/_rels/workbook.xml.rels": f'{_XML}<Relationships xmlns="{_PACKAGE}/relationships"><Relationship Id="r1"'
     f' Type="{_OFFICE}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
 }
-_SHEET_BEGINS = f'{_XML}<worksheet xmlns="{_MAIN}"><sheetData>'.encode()
+_SHEET_BEGINS = (
+    f'{_XML}<worksheet xmlns="{_MAIN}"><sheetViews><sheetView workbookViewId="0">'
+    '<pane ySplit="1" topLeftCell="A2" activePane="bottomLeft" state="frozen"/></sheetView></sheetViews>'
+    '<sheetFormatPr defaultRowHeight="15"/><cols><col min="1" max="256" width="18" customWidth="1"/></cols><sheetData>'
+).encode()
 
 Line = tuple[int, Sequence[Any]]
 
@@ -100,7 +107,7 @@ def _csv(file: Path) -> Iterator[Line]:
     line = 0
     try:
         for cells in reader:
-            yield line + 1, cells  # where the row begins: a cell may hold line breaks
+            yield line + 1, [cell.removesuffix("\t") for cell in cells]  # where the row begins: a cell may hold line breaks
             line = reader.line_num
     except csv.Error as error:
         raise BadRoster(file=file.name, detail=f"{line + 1}: {error}") from error
@@ -143,6 +150,13 @@ def safe(cell: Any) -> Any:
     return cell
 
 
+def _plain(cell: Any) -> Any:
+    """The same for CSV, where Excel takes any digits for a number: a code keeps its zeros and its length by a tab behind it."""
+    if isinstance(cell, str) and cell.isascii() and cell.isdecimal() and (len(cell) > LONGEST_NUMBER or (len(cell) > 1 and cell[0] == "0")):
+        return cell + "\t"
+    return safe(cell)
+
+
 class _Out(io.RawIOBase):
     """What is written comes out again piece by piece."""
 
@@ -167,7 +181,7 @@ def stream_csv(rows: Iterable[Sequence[Any]]) -> Iterator[bytes]:
     writer = csv.writer(text)
     yield codecs.BOM_UTF8
     for row in rows:
-        writer.writerow([safe(cell) for cell in row])
+        writer.writerow([_plain(cell) for cell in row])
         if text.tell() > PIECE:
             yield text.getvalue().encode()
             text.seek(0)
@@ -218,7 +232,7 @@ def write_csv(file: Path, rows: Iterable[Sequence[Any]]) -> int:
     with disk_full_told(file.parent), open(file, "w", encoding="utf-8-sig", newline="") as out:
         writer = csv.writer(out)
         for row in rows:
-            writer.writerow([safe(cell) for cell in row])
+            writer.writerow([_plain(cell) for cell in row])
             count += 1
     return count
 
@@ -226,7 +240,7 @@ def write_csv(file: Path, rows: Iterable[Sequence[Any]]) -> int:
 def csv_text(rows: Iterable[Sequence[Any]]) -> bytes:
     """The same in memory, for a table that is short."""
     out = io.StringIO(newline="")
-    csv.writer(out).writerows([safe(cell) for cell in row] for row in rows)
+    csv.writer(out).writerows([_plain(cell) for cell in row] for row in rows)
     return out.getvalue().encode("utf-8-sig")
 
 

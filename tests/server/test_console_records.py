@@ -271,6 +271,16 @@ def test_a_csv_has_the_mark_that_excel_needs_and_no_formula(lead: Browser) -> No
     assert answer.content.startswith(b"\xef\xbb\xbf")
     lines = list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig"))))
     assert len(lines) > 24 and not [cell for line in lines for cell in line if cell.startswith(sheets.FORMULA)]
+    areas = [line[lines[0].index("行政区划代码")] for line in lines[1:]]
+    assert all(re.fullmatch(r"\d{12}\t", area) for area in areas), "Excel would make a number of twelve digits"
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "＝1+1", "＋1", "－1", "＠x"])
+def test_nothing_that_begins_like_a_formula_is_one(cell: str) -> None:
+    (line,) = csv.reader(io.StringIO(b"".join(sheets.stream_csv([[cell]])).decode("utf-8-sig"), newline=""))
+    assert line == ["'" + cell]
+    book = openpyxl.load_workbook(io.BytesIO(b"".join(sheets.stream_xlsx([["名称"], [cell]], "表"))))
+    assert book.active["A2"].data_type == "s" and book.active["A2"].value.startswith("'") and book.active.freeze_panes == "A2"
 
 
 def test_geojson_says_longitude_first_in_degrees_as_they_were_measured(lead: Browser, filled: Filled) -> None:
