@@ -25,7 +25,7 @@ from server.access.rights import Scope, compartment_of
 from server.acts import Act
 from server.instance import Instance
 from server.moments import day
-from server.storage import blobs, facts, journal, states, viewings
+from server.storage import blobs, facts, journal, people, states, viewings
 from server.storage.blobs import Blob, Sight
 from server.storage.database import Connection
 from server.storage.people import Device, Person
@@ -268,6 +268,7 @@ DONE = {
     acts.OPENED: Label("查阅", "opened"),
     acts.DENIED: Label("被拒", "denied"),
     acts.EXPORTED: Label("导出", "exported"),
+    acts.TRACED: Label("责任倒查", "traced"),
 }
 """Acts of access in words."""
 
@@ -296,7 +297,7 @@ def listed(
             closed = {act.body["opening"]: act.body for act in acts.every(conn, compartment, acts.VIEWED)}
             found = [
                 act
-                for what in (acts.OPENED, acts.DENIED, acts.EXPORTED)
+                for what in DONE
                 for act in acts.every(conn, compartment, what)
                 if act.body["at"] >= since
                 and record in (None, act.body.get("record"))
@@ -304,8 +305,10 @@ def listed(
                 and person in (None, act.body.get("by"))
             ]
             placed = states.placed(conn, {act.body["record"] for act in found if act.body.get("record")})
+            ours = {one.person for one, _ in people.every_grant(conn) if not one.compartment and rights.covers(one.area)}
             for act in sorted(found, key=lambda one: one.leaf):
                 _, place = placed.get(str(act.body.get("record")), (0, None))
-                area = place.bucket.partition(":")[2] if place is not None else ""
-                if not compartment or place is None or rights.covers(area, compartment):
+                # What has no place is told of by those who did it: an export of a list is seen where they work.
+                unplaced = bool(compartment) or rights.covers("") or act.body.get("by") in ours
+                if unplaced if place is None else rights.covers(place.bucket.partition(":")[2], compartment):
                     yield Access(act, closed.get(act.leaf))

@@ -63,6 +63,7 @@ ACTIONS: Mapping[str, Action] = {
     "duplicates.decide": Action(Label("合并重复机构", "Merge duplicates"), DESK, writes=True),
     "review.read": Action(Label("查看审核进度", "See how far reviews are"), READERS),
     "review.decide": Action(Label("审核、退回", "Approve and return"), DESK, writes=True),
+    "tracing.read": Action(Label("责任倒查", "Trace who knew what when"), LEADS | OVERSIGHT),
     # Tablets and people
     "devices.read": Action(Label("查看平板", "See tablets"), READERS),
     "devices.enrol": Action(Label("登记平板", "Enrol tablets"), DESK | ADMIN, writes=True),

@@ -30,6 +30,7 @@ from server.console import (
     search,
     settings,
     tasks,
+    tracing,
 )
 from server.console.frame import PREFIX, language
 from server.console.showing import furnish
@@ -56,6 +57,7 @@ DESKS = (
     places.desk,
     access.desk,
     settings.desk,
+    tracing.desk,
 )
 """Every desk; a new one is added here and in `navigation.py`."""
 

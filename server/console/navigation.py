@@ -72,6 +72,7 @@ GROUPS: Sequence[Group] = (
         (
             Entry(Label("检查清单", "Checklists"), "checklist", "console.checklists.listing", "templates.read"),
             Entry(Label("区划与责任", "Places"), "map", "console.places.listing", "areas.read"),
+            Entry(Label("责任倒查", "Tracing"), "history", "console.tracing.listing", "tracing.read"),
             Entry(Label("查阅记录", "Access log"), "eye", "console.access.listing", "access.read"),
             Entry(Label("设置与备份", "Settings"), "settings", "console.settings.show", "settings.read"),
         ),

@@ -90,11 +90,13 @@ def test_a_county_puts_nobody_in_elsewhere(server: TestServer) -> None:
 
 def test_the_access_log_is_read_filtered_and_exported_without_formulas(server: TestServer) -> None:
     house, reader = server.instance, signed_in(server, "oversight", COUNTY)
+    ours, theirs = server.person("staff", COUNTY, name="周强").id, server.person("staff", "430105", name="邻县人员").id
     with house.database.write() as conn:
-        for purpose in ("核对现场", "=HYPERLINK(1)"):
-            acts.append(conn, "", acts.OPENED, house.now(), by="p-1", device="d-1", record="r-1", blob="ab" * 32, purpose=purpose, part=openings.ORIGINAL)
+        for by, purpose in ((ours, "核对现场"), (ours, "=HYPERLINK(1)"), (theirs, "邻县的目的")):
+            acts.append(conn, "", acts.OPENED, house.now(), by=by, device="d-1", record="r-1", blob="ab" * 32, purpose=purpose, part=openings.ORIGINAL)
     page = text_of(reader.get("access"))
-    assert "核对现场" in page and "查阅" in page
+    assert "核对现场" in page and "查阅" in page and "周强" in page
+    assert "邻县的目的" not in page, "what was opened in another county is not told here"
     assert "没有查阅记录" in text_of(reader.get("access?record=r-2"))
     rows = list(csv.reader(io.StringIO(reader.get("access.csv").content.decode("utf-8-sig"))))
     assert {row[6] for row in rows[1:]} == {"核对现场", "'=HYPERLINK(1)"}

@@ -48,6 +48,7 @@ EXPECTED = {  # i inspector, o officer, v supervisor, t team, s staff, l lead, c
     "duplicates.decide": "slcp",
     "review.read": "slcpar",
     "review.decide": "slcp",
+    "tracing.read": "lcpr",
     "devices.read": "slcpar",
     "devices.enrol": "slcpa",
     "devices.approve": "lcpa",
@@ -117,7 +118,7 @@ def test_what_the_table_does_not_name_nobody_may() -> None:
 def test_roles_that_only_read_post_nothing_but_their_own_account(server: TestServer) -> None:
     for method, path, may in routes(server):
         if method == "POST" and may != ANYBODY and may not in ONE_S_OWN and ACTIONS[may].roles & READ_ROLES:
-            assert may in {"views.keep", "records.export", "records.open"}, path
+            assert may in {"views.keep", "records.export", "records.open", "tracing.read"}, path
 
 
 @pytest.mark.parametrize("role", ROLES)
