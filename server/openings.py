@@ -17,7 +17,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from schemas.base import COMPARTMENTS
+from schemas.base import AT_DESK, COMPARTMENTS
 from schemas.kinds.handover import Handover, past
 from schemas.labels import Label
 from server import acts
@@ -280,6 +280,10 @@ class Access(NamedTuple):
     closed: dict[str, Any] | None
 
 
+EVERYTHING_OPEN = Rights("", ("",))
+"""What somebody at the server itself reads of the access log: all that is behind no wall."""
+
+
 def listed(
     house: Instance,
     rights: Rights,
@@ -289,8 +293,12 @@ def listed(
     person: str | None = None,
     since: int = 0,
 ) -> Iterator[Access]:
-    """What the log says of accesses, as far as the reader's grants lead, in the order of each log."""
+    """What the log says of accesses, as far as the reader's grants lead, in the order of each log.
+
+    An access belongs to where its record lies; one that names none, or none that has a place, to where its person works.
+    """
     with house.database.read() as conn:
+        works = _works(conn)
         for compartment in house.keys.voices:
             if compartment and not rights.within.get(compartment):
                 continue
@@ -305,10 +313,17 @@ def listed(
                 and person in (None, act.body.get("by"))
             ]
             placed = states.placed(conn, {act.body["record"] for act in found if act.body.get("record")})
-            ours = {one.person for one, _ in people.every_grant(conn) if not one.compartment and rights.covers(one.area)}
             for act in sorted(found, key=lambda one: one.leaf):
                 _, place = placed.get(str(act.body.get("record")), (0, None))
-                # What has no place is told of by those who did it: an export of a list is seen where they work.
-                unplaced = bool(compartment) or rights.covers("") or act.body.get("by") in ours
-                if unplaced if place is None else rights.covers(place.bucket.partition(":")[2], compartment):
+                sort, _, area = place.bucket.partition(":") if place is not None else ("", "", "")
+                where = {area} if sort in ("area", AT_DESK, *COMPARTMENTS) else works.get(str(act.body.get("by")), {""})
+                if any(rights.covers(one, compartment) for one in where):
                     yield Access(act, closed.get(act.leaf))
+
+
+def _works(conn: Connection) -> dict[str, set[str]]:
+    """person → the areas of all grants that they ever had."""
+    found: dict[str, set[str]] = {}
+    for grant, _ in people.every_grant(conn):
+        found.setdefault(grant.person, set()).add(grant.area)
+    return found

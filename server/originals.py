@@ -6,6 +6,7 @@ can put another's code on evidence of his own. What lies outside the asker's sco
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from custody import codes
@@ -14,6 +15,7 @@ from schemas.labels import Label
 from server.access.rights import Scope
 from server.instance import Instance
 from server.storage import blobs, states
+from server.storage.database import Connection
 from sync.core.errors import NotFound
 
 KIND = "evidence"
@@ -34,15 +36,20 @@ class Original(NamedTuple):
 def by_code(house: Instance, code: str, scope: Scope) -> Original:
     """The original of a code without dashes (`codes.read`). Raises NotFound, out of scope too."""
     with house.database.read() as conn:
-        for row in house.projections.find(conn, KIND, "code", code):
-            _, place = states.placed(conn, [row["record"]]).get(row["record"], (0, None))
-            if place is None or not scope.covers(place.bucket) or not _genuine(row):
+        for row in _in_scope(conn, scope, house.projections.find(conn, KIND, "code", code)):
+            if not _genuine(row):
                 continue
-            copies = house.projections.find(conn, KIND, "original", row["record"])
+            copies = _in_scope(conn, scope, house.projections.find(conn, KIND, "original", row["record"]))
             held = not blobs.missing(conn, [row["sha256"]])
             return Original(row["record"], _said(row), held, [_said(one) for one in copies])
     printed = codes.printed(code)
     raise NotFound(what=Label(f"核验码 {printed} 的原件", f"the original of {printed}"))
+
+
+def _in_scope(conn: Connection, scope: Scope, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    rows = list(rows)
+    places = states.placed(conn, [row["record"] for row in rows])
+    return [row for row in rows if (place := places.get(row["record"], (0, None))[1]) is not None and scope.covers(place.bucket)]
 
 
 def _genuine(row: dict[str, Any]) -> bool:

@@ -10,7 +10,8 @@ from typing import Any
 
 from schemas.labels import Label
 from schemas.registry import Registry
-from server import decisions
+from server import backlog, decisions
+from server.access.policy import Sight
 from server.instance import Instance
 from server.sequencer import Outcome
 from server.storage import conflicts, journal, people, proposals
@@ -80,6 +81,27 @@ def propose_within(
     )
     proposals.add(conn, new)
     return new
+
+
+def find(house: Instance, conn: Connection, sight: Sight, id: str) -> Proposal:
+    """The proposal of this id. Raises NotFound, out of sight too."""
+    one = proposals.get(conn, id)
+    if one is None or not _covered(house, conn, sight, [one]):
+        raise NotFound(what=id)
+    return one
+
+
+def in_sight(house: Instance, conn: Connection, sight: Sight) -> list[Proposal]:
+    """What waits for a second person and is in sight, oldest first."""
+    return _covered(house, conn, sight, proposals.waiting(conn))
+
+
+def _covered(house: Instance, conn: Connection, sight: Sight, given: list[Proposal]) -> list[Proposal]:
+    """Those of these whose records are in sight where they lie now."""
+    asked = backlog.wanted(house, conn, sight, backlog.EVERYTHING)
+    rows = conflicts.named(conn, {one.conflict for one in given})
+    seen = {row.id for row in rows if backlog.covers(asked, row.bucket, row.record_kind)}
+    return [one for one in given if one.conflict in seen]
 
 
 def confirm(house: Instance, id: str, *, person: Person, rights: Rights, reason: str = "") -> Outcome:

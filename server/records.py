@@ -132,6 +132,13 @@ def _covers(sight: Sight, bucket: str) -> bool:
     return sight.covers_bucket(bucket)
 
 
+def in_sight(conn: Connection, sight: Sight, ids: Collection[str], home: str = "") -> set[str]:
+    """Those of these records that lie in areas in sight; and those without an area of the tablet `home`, which is."""
+    own = f"home:{home}" if home else None
+    found = {id: place for id, (_, place) in states.placed(conn, ids).items() if place is not None}
+    return {id for id, place in found.items() if place.bucket == own or _covers(sight, place.bucket)}
+
+
 def _named(state: State) -> set[str]:
     start = f"{DEPARTMENTS}/"
     return {path[len(start) :] for path, live in state.live.items() if path.startswith(start) and True in live.values()}

@@ -44,18 +44,20 @@ _Tier = Callable[[int | None, int], list[Hit]]
 
 
 class Found(NamedTuple):
-    """A record that fits: its row, as lists have it. `n`: its number in the index, for the next page."""
+    """A record that fits: its row, as lists have it."""
 
-    n: int
     kind: str
     row: dict[str, Any]
 
 
 class Answer(NamedTuple):
-    """What was found, best first; `after`: where the next page begins; `behind`: changes that are not indexed yet."""
+    """What was found, best first; `after`: where the next page begins; `behind`: changes that are not indexed yet.
+
+    A place is how well it fits and the last record, never its number in the index: that would count what is behind a wall too.
+    """
 
     found: list[Found]
-    after: tuple[int, int] | None
+    after: tuple[int, str] | None
     behind: int
 
 
@@ -75,33 +77,33 @@ class Searcher:
         sight: Sight,
         kinds: Collection[str] = (),
         *,
-        after: tuple[int, int] | None = None,
+        after: tuple[int, str] | None = None,
         size: int = 50,
     ) -> Answer:
         """The records in sight that hold every word of a text: those whose title begins so, has it, all others; newest
         first among each; and what has or names an id that begins so. `after` is what the page before said. An empty text finds nothing.
 
         Of a text that more than `MOST` hold, the titles of the newest so many are looked at; what is older follows newest first."""
-        behind = self.catch_up(PATIENCE_S)
+        behind = self.behind(sight) if self.catch_up(PATIENCE_S) else 0
         terms = terms_of(text)
         if not terms:
             return Answer([], None, behind)
-        tier, below = after or (0, 0)
+        tier, below = after or (0, "")
         found: list[Found] = []
-        last: tuple[int, int] | None = None
+        last: tuple[int, str] | None = None
         with self.texts.reading() as index, self.house.database.read() as conn:
             for number, hits_below in enumerate(self._tiers(index, conn, sight, terms, kinds)):
                 if number < tier:
                     continue
-                mark = below or None
-                below = 0
+                mark = texts.number_of(index, below) if below else None
+                below = ""
                 while len(found) <= size:
                     hits = hits_below(mark, size + 1)
                     for one in self._seen(conn, sight, hits):
                         found.append(one)
                         if len(found) > size:
                             return Answer(found[:size], last, behind)
-                        last = (number, one.n)
+                        last = (number, one.row["record"])
                     if len(hits) <= size:
                         break
                     mark = hits[-1].n
@@ -165,14 +167,15 @@ class Searcher:
                 rows.update({row["record"]: row for row in self.lists.page(conn, wanted, len(among)).rows})
         for hit in hits:
             if hit.record in rows:
-                yield Found(hit.n, hit.kind, rows[hit.record])
+                yield Found(hit.kind, rows[hit.record])
 
     # --- indexing ----------------------------------------------------------------------------------------------------
 
-    def behind(self) -> int:
-        """How many leaves of the logs the index does not know yet."""
+    def behind(self, sight: Sight | None = None) -> int:
+        """How many leaves of the logs the index does not know yet; with a sight, of those logs that it leads to."""
+        logs = [log for log in self.house.keys.voices if sight is None or sight.areas.get(log)]
         with self.house.database.read() as conn:
-            newest = {log: journal.newest_leaf(conn, log) for log in self.house.keys.voices}
+            newest = {log: journal.newest_leaf(conn, log) for log in logs}
         with self.texts.reading() as index:
             known = self.texts.fits(index, self.house.epoch)
             reached = {log: texts.reached(index, log) if known else -1 for log in newest}

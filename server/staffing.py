@@ -52,6 +52,25 @@ def member(house: Instance, conn: Connection, sight: Sight, person: str) -> Memb
     return found
 
 
+def kept(house: Instance, sight: Sight, person: str) -> Person:
+    """Somebody whose account one may keep: whoever gives out its code could sign in as them, so all that they see in front of the
+    wall has to be in sight. What they see behind it is told to nobody who does not see there.
+
+    Raises NotFound, and NotAllowed for a person with a grant elsewhere.
+    """
+    now = house.now()
+    with house.database.read() as conn:
+        who = member(house, conn, sight, person).person
+        held = [one for one in people.grants_of(conn, person) if one.until is None or now < one.until]
+    if not all(one.compartment or sight.covers(one.area) for one in held):
+        detail = Label(
+            "此人在您看不到的区划还有授权，请由上级管理员办理",
+            "this person has a grant where you do not see; an administrator of the level above does this",
+        )
+        raise NotAllowed(detail=detail)
+    return who
+
+
 def add(house: Instance, sight: Sight, name: str, role: str, area: str, department: str) -> Person:
     """Somebody new, with a grant from now on. Raises InvalidField, NotAllowed for an area that one does not see."""
     if not name.strip():
@@ -105,8 +124,7 @@ def end_grant(conn: Connection, held: Grant, now: int) -> None:
 
 def code_for(house: Instance, sight: Sight, by: Person, person: str, login: str, phone: str) -> str:
     """Open an account; the one-time code. Raises NotFound, InvalidField, Refused."""
-    with house.database.read() as conn:
-        who = member(house, conn, sight, person).person
+    who = kept(house, sight, person)
     return accounts.open_account(house, who, login.strip() or who.name, phone.strip() or None, by.id)
 
 

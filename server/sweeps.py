@@ -149,20 +149,25 @@ def find(house: Instance, sight: Sight, id: str) -> Sweep:
     """A sweep all of which is in sight. Raises NotFound."""
     with house.database.read() as conn:
         sweep = rows_of.sweep(conn, id)
-        if sweep is None:
+        if sweep is None or not _covered(house, conn, sight, sweep):
             raise NotFound(what=id)
-        for line in sweep.lines:
-            backlog.find(house, conn, sight, line.conflict)
         return sweep
 
 
 def recent(house: Instance, sight: Sight, limit: int = 20) -> list[Sweep]:
     """The newest sweeps in sight."""
     with house.database.read() as conn:
-        asked = backlog.wanted(house, conn, sight, backlog.EVERYTHING)
         found = rows_of.sweeps(conn, limit * 5)
-    seen = [one for one in found if one.lines and all(backlog.covers(asked, line.bucket) for line in one.lines)]
-    return seen[:limit]
+        return [one for one in found if one.lines and _covered(house, conn, sight, one)][:limit]
+
+
+def _covered(house: Instance, conn: Connection, sight: Sight, sweep: Sweep) -> bool:
+    """Whether all of a sweep is in sight, where its records lie now."""
+    asked = backlog.wanted(house, conn, sight, backlog.EVERYTHING)
+    if not all(backlog.covers(asked, line.bucket) for line in sweep.lines):
+        return False
+    rows = conflicts.named(conn, [line.conflict for line in sweep.lines])
+    return all(backlog.covers(asked, row.bucket, row.record_kind) for row in rows)
 
 
 # --- How it is done ---------------------------------------------------------------------------------------------

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from schemas.base import FIELD_ROLES
 from schemas.labels import Label
-from server import acts, revocations
+from server import acts, records, revocations
 from server.access import enrolment, rights
 from server.access.policy import Sight
 from server.instance import Instance
@@ -100,6 +100,22 @@ def the_tablet(house: Instance, conn: Connection, sight: Sight, device: str) -> 
     if found is None:
         raise NotFound(what=device)
     return found
+
+
+def name_of(house: Instance, conn: Connection, sight: Sight, device: str) -> str:
+    """What a tablet in sight is called; of any other, and of nothing, what was asked for."""
+    found = people.device(conn, device)
+    if found is None or (person := people.person(conn, found.person)) is None:
+        return device
+    return found.name if sees(sight, person, people.grants_of(conn, person.id), house.now()) else device
+
+
+def shifts(house: Instance, conn: Connection, sight: Sight, device: str, most: int) -> list[dict[str, Any]]:
+    """The newest shifts of a tablet, as far as they are in sight, as rows."""
+    rows = [row for row in house.projections.rows(conn, "shift") if row["device"] == device]
+    seen = records.in_sight(conn, sight, [row["record"] for row in rows], home=device)
+    rows = [row for row in rows if row["record"] in seen]
+    return sorted(rows, key=lambda row: str(row["opened_at"]), reverse=True)[:most]
 
 
 def summary(tablets: list[Tablet]) -> Summary:

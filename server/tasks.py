@@ -45,13 +45,14 @@ class Doer(NamedTuple):
 
 
 def doers(house: Instance, conn: Connection, sight: Sight, area: str) -> list[Doer]:
-    """To whom a task in an area may be given: people whose running grant covers it, then its grids."""
+    """To whom a task in an area may be given: people in sight whose running grant meets it, then its grids."""
     now = house.now()
     known = {one.id: one for one in people.everybody(conn)}
     held: dict[str, Doer] = {}
     for grant, name in people.every_grant(conn):
         running = accesses.active([grant], now)
-        if running and not grant.compartment and grant.role in DOERS and _meets(grant.area, area) and grant.person in known:
+        here = not grant.compartment and sight.covers(grant.area) and _meets(grant.area, area)
+        if running and here and grant.role in DOERS and grant.person in known:
             held[grant.person] = Doer(f"person:{grant.person}", name, "person", accesses.ROLES[grant.role])
     wanted = Wanted(Grid.kind, [one for one in sight.prefixes() if _meets(one, area)], order="record")
     grids = [

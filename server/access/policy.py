@@ -83,6 +83,9 @@ ACTIONS: Mapping[str, Action] = {
     "backup.make": Action(Label("备份", "Back up"), ADMIN, writes=True),
 }
 
+ALWAYS = frozenset({"home", "account"})
+"""What somebody may do while no grant of theirs runs: see that it is so, and look after their own account."""
+
 if any(action.writes and action.roles & READ_ROLES for action in ACTIONS.values()):
     raise RuntimeError("roles that only read are given nothing to write")
 
@@ -91,6 +94,11 @@ def may(role: str, action: str) -> bool:
     """Whether a role may do this. What the table does not name nobody may."""
     known = ACTIONS.get(action)
     return known is not None and role in known.roles
+
+
+def allows(sight: Sight, action: str) -> bool:
+    """Whether somebody with this sight may do this: by their role, and only while a grant runs."""
+    return may(sight.role, action) and (sight.runs or action in ALWAYS)
 
 
 class Sight(NamedTuple):
@@ -105,6 +113,11 @@ class Sight(NamedTuple):
     areas: tuple[str, ...] = ()
     within: Mapping[str, tuple[str, ...]] = {}
     departments: frozenset[str] | None = None
+
+    @property
+    def runs(self) -> bool:
+        """Whether any grant runs, on either side of a wall."""
+        return bool(self.areas) or any(self.within.values())
 
     def prefixes(self, compartment: str = "") -> tuple[str, ...]:
         """The prefixes of division codes that are seen in a compartment, shortest first, none within another."""

@@ -66,8 +66,9 @@ def rights_at(conn: Connection, device: Device) -> Callable[[int], Rights]:
     def at(time: int) -> Rights:
         running = active(held, time)
         role = running[0].role if running else owner.role if owner else ""
-        # A device writes on its own side of the wall, whatever its person may read on the other.
-        mine = tuple(grant.area for grant in running if grant.compartment == compartment)
+        # A device writes on its own side of the wall, whatever its person may read on the other; that of somebody who only
+        # reads, at a desk, writes and is told nothing.
+        mine = tuple(one.area for one in running if one.compartment == compartment and one.role not in READ_ROLES)
         return Rights(role, () if compartment else mine, revoked, within={compartment: mine} if compartment else {})
 
     return at

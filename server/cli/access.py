@@ -45,7 +45,8 @@ def list_accesses(
 ) -> None:
     who = run.person(person).id if person is not None else None
     start = int(since.astimezone().timestamp() * 1000) if since is not None else 0
-    found = list(openings.listed(run.house, run.reading(by), record=record, blob=blob, person=who, since=start))
+    reader = run.reading(by) if by is not None else openings.EVERYTHING_OPEN
+    found = list(openings.listed(run.house, reader, record=record, blob=blob, person=who, since=start))
     with run.house.database.read() as conn:
         names = {one.id: one.name for one in people.everybody(conn)}
         tablets = {one.id: one.name for one, _ in people.every_device(conn)}

@@ -25,7 +25,7 @@ SHOWS = {
     "copied": Label("曾被恢复或复制", "Restored or copied"),
     "revoked": Label("已停用", "Revoked"),
 }
-_MOST_RECORDS = 50
+_MOST_RECORDS, _MOST_SHIFTS = 50, 10
 _USUAL_HOURS = 24
 
 
@@ -140,12 +140,11 @@ def _of(device: str, wrong: Problem | None = None) -> dict[str, Any]:
     with house.database.read() as conn:
         tablet = tablets.the_tablet(house, conn, who.sight, device)
         loose = shifts.loose(house, conn, device)
-        held = [row for row in house.projections.rows(conn, "shift") if row["device"] == device]
         return {
             "tablet": tablet,
             "roles": ROLES,
             "loose": loose,
-            "shifts": sorted(held, key=lambda row: str(row["opened_at"]), reverse=True)[:10],
+            "shifts": tablets.shifts(house, conn, who.sight, device, _MOST_SHIFTS),
             "awaited": records.names(house, conn, who.sight, contacts.records_awaiting(conn, device, _MOST_RECORDS)).values(),
             "kinds": house.registry,
             "lease": tablets.lease_until(conn, device),

@@ -62,7 +62,7 @@ class Seat:
     rights: Rights
 
     def may(self, action: str) -> bool:
-        return policy.may(self.role, action)
+        return policy.allows(self.sight, action)
 
 
 class Desk:
@@ -106,15 +106,18 @@ def admit(may: str) -> None:
         if found is None:
             raise SessionEnded()
         if not found.may(may):
-            detail = Label(
-                f"“{policy.ACTIONS[may].label.zh}”不在您的职责内",
-                f"{policy.ACTIONS[may].label.en} is not for your role",
-            )
-            raise NotAllowed(detail=detail)
+            raise NotAllowed(detail=_why_not(found, may))
     if request.method not in ("GET", "HEAD", "OPTIONS"):
         _check_origin()
         if not hmac.compare_digest(request.form.get(TOKEN, "").encode(), csrf_token().encode()):
             raise CrossSite()
+
+
+def _why_not(found: Seat, action: str) -> Label:
+    if not found.sight.runs:
+        return Label("您没有现行授权，请联系管理员", "no grant of yours runs now; ask an administrator")
+    label = policy.ACTIONS[action].label
+    return Label(f"“{label.zh}”不在您的职责内", f"{label.en} is not for your role")
 
 
 def seat() -> Seat:

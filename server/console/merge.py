@@ -20,7 +20,7 @@ from schemas.base import DELETED, RecordSchema
 from schemas.forms import FormField, form_of
 from schemas.labels import Label
 from schemas.shipped.answers import CONFORMS
-from server import backlog, comparing, decisions, proposals, records, sweeps
+from server import backlog, comparing, decisions, proposals, records, sweeps, tablets
 from server.access.policy import may
 from server.access.rights import ROLES
 from server.backlog import PLACES, SORTS, STATUSES, Filter
@@ -82,7 +82,7 @@ def queue() -> Answer:
     with house.database.read() as conn:
         titles = comparing.titles(house, conn, found.rows)
         waiting = {one.conflict for one in rows_of.of_conflicts(conn, [row.id for row in found.rows]) if one.status == rows_of.WAITING}
-        devices = {device.id: device.name for device, _ in people.every_device(conn)} if asked.device else {}
+        device_name = tablets.name_of(house, conn, who.sight, asked.device)
     return page(
         "merge/queue.html",
         **_tabs(asked.place),
@@ -93,7 +93,7 @@ def queue() -> Answer:
         after=_token(found.after),
         unreadable=backlog.unreadable(house, who.sight) if asked.place == "quarantine" else [],
         kinds=records.kinds_in_sight(house, who.sight),
-        device_name=devices.get(asked.device, asked.device),
+        device_name=device_name,
         done=_done(),
         day=request.args.get("day", ""),
         **_words(),
@@ -124,8 +124,7 @@ def decided() -> Answer:
 def second() -> Answer:
     house, who = instance(), seat()
     with house.database.read() as conn:
-        asked = backlog.wanted(house, conn, who.sight, backlog.EVERYTHING)
-        found = [one for one in rows_of.waiting(conn) if backlog.covers(asked, one.bucket, one.record_kind)]
+        found = proposals.in_sight(house, conn, who.sight)
         names = proposals.names(conn, found)
     return page("merge/second.html", **_tabs("second"), proposals=found, names=names, **_words())
 
@@ -240,7 +239,7 @@ def preview() -> Answer:
     planned = sweeps.plan(house, who.sight, scope, rule)
     with house.database.read() as conn:
         titles = comparing.titles(house, conn, [one.row for one in planned])
-        devices = {device.id: device.name for device, _ in people.every_device(conn)}
+        device_name = tablets.name_of(house, conn, who.sight, scope.device)
     return page(
         "merge/sweep.html",
         **_tabs(""),
@@ -250,7 +249,7 @@ def preview() -> Answer:
         rules={name: sweeps.RULES[name] for name in rules},
         scope=scope,
         day=request.args.get("day", ""),
-        device_name=devices.get(scope.device, scope.device),
+        device_name=device_name,
         most=sweeps.MOST,
         **_words(),
     )
@@ -414,11 +413,7 @@ def _row(conflict: str) -> Row:
 
 def _proposal(id: str) -> Proposal:
     with instance().database.read() as conn:
-        one = rows_of.get(conn, id)
-        if one is None:
-            raise NotFound(what=id)
-        backlog.find(instance(), conn, seat().sight, one.conflict)
-        return one
+        return proposals.find(instance(), conn, seat().sight, id)
 
 
 def _reason(quick: Mapping[str, Label]) -> str:
@@ -485,8 +480,7 @@ def _tabs(place: str) -> dict[str, Any]:
     house, who = instance(), seat()
     counts = backlog.counts(house, who.sight)
     with house.database.read() as conn:
-        asked = backlog.wanted(house, conn, who.sight, backlog.EVERYTHING)
-        second = sum(backlog.covers(asked, one.bucket, one.record_kind) for one in rows_of.waiting(conn))
+        second = len(proposals.in_sight(house, conn, who.sight))
     return {"places": PLACES, "counts": counts, "second": second, "place": place, "now": house.now()}
 
 

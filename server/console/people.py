@@ -92,7 +92,7 @@ def open_account(person: str) -> Answer:
     house, who, said = instance(), seat(), request.form
     try:
         code = staffing.code_for(house, who.sight, who.person, person, said.get("login", ""), said.get("phone", ""))
-    except (InvalidField, Refused) as problem:
+    except (InvalidField, NotAllowed, Refused) as problem:
         return answered("people/one.html", status_of(problem), **_of(person, wrong=problem))
     return page("people/one.html", **_of(person, code=code))
 
@@ -100,14 +100,14 @@ def open_account(person: str) -> Answer:
 @desk.post("/people/<person>/account/reset", may="people.manage")
 def reset(person: str) -> Answer:
     house, who = instance(), seat()
-    _of(person)  # in sight, or not found
+    staffing.kept(house, who.sight, person)
     code = accounts.reset(house, person, who.person.id, second_too=request.form.get("second") == "1")
     return page("people/one.html", **_of(person, code=code))
 
 
 @desk.post("/people/<person>/account/close", may="people.manage")
 def close(person: str) -> Answer:
-    _of(person)
+    staffing.kept(instance(), seat().sight, person)
     accounts.close(instance(), person, seat().person.id)
     say(Label("账号已停用，登录已全部结束", "The account is closed and its sessions have ended"))
     return onward(url_for(".one", person=person))
@@ -115,7 +115,7 @@ def close(person: str) -> Answer:
 
 @desk.post("/people/<person>/account/end", may="people.manage")
 def end_sessions(person: str) -> Answer:
-    _of(person)
+    staffing.kept(instance(), seat().sight, person)
     count = accounts.end_sessions(instance(), person, seat().person.id)
     say(Label(f"已结束 {count} 个登录", f"{count} sessions ended"))
     return onward(url_for(".one", person=person))

@@ -80,9 +80,7 @@ def _excerpt(
     return None
 
 
-def _mark() -> tuple[int, int] | None:
+def _mark() -> tuple[int, str] | None:
     """Where the page before ended; None for the first, and for what is no such place."""
-    first, _, second = request.args.get("after", "").partition("-")
-    if not (first.isascii() and first.isdecimal() and second.isascii() and second.isdecimal() and len(first + second) < 20):
-        return None
-    return int(first), int(second)
+    first, _, record = request.args.get("after", "").partition("-")
+    return (int(first), record) if first.isascii() and first.isdecimal() and len(first) == 1 and 0 < len(record) < 100 else None

@@ -150,6 +150,11 @@ def _numbers(conn: Connection, records: Sequence[str]) -> dict[str, int]:
     return found
 
 
+def number_of(conn: Connection, record: str) -> int | None:
+    """Where a record stands in the index; None where it does not."""
+    return conn.execute(text("SELECT n FROM entries WHERE record = :record"), {"record": record}).scalar()
+
+
 def drop(conn: Connection, records: Iterable[str]) -> None:
     """Forget these records."""
     for record in records:

@@ -181,10 +181,16 @@ def _permission(
             return _park("not-permitted", path, Label("该角色不能选这一项", "this role may not choose this option"))
     if schema.compartment and not rights.within.get(schema.compartment):
         return _park("scope", "", Label("不在授权范围内", "outside the grant"))
+    if schema.area_field is None and not schema.compartment and not rights.areas:
+        return _park("scope", "", Label("没有现行授权", "no grant runs"))
     for area in [*_areas(change, schema, state), *(a for one in others for a in _areas_of(one, schema))]:
         if not rights.covers(area, schema.compartment):
+            written = schema.area_field in change.set and change.value(schema.area_field) == area
+            told = area if written else ""  # where a record lies now is not told to who does not see it
             return _park(
-                "scope", schema.area_field or "", Label(f"不在授权区划内：{area}", f"outside the granted area: {area}")
+                "scope",
+                schema.area_field or "",
+                Label(f"不在授权区划内：{told}".rstrip("："), f"outside the granted area: {told}".rstrip(": ")),
             )
     return None
 

@@ -9,7 +9,7 @@ import pytest
 
 from server import acts
 from server.storage import people
-from tests.support.console import PASSWORD, Browser, signed_in, text_of
+from tests.support.console import PASSWORD, Browser, account, signed_in, text_of
 from tests.support.server import TestServer, running_server
 
 COUNTY, ELSEWHERE = "430103", "430104"
@@ -96,6 +96,17 @@ def test_people_elsewhere_and_behind_the_wall_are_not_there(server: TestServer, 
         admin.get("account")
         for what in ("account", "account/reset", "account/close", "account/end", "grants"):
             assert admin.post(f"people/{person}/{what}", {"area": COUNTY}).status_code == 404, what
+
+
+def test_the_account_of_somebody_with_a_grant_elsewhere_is_kept_by_the_level_above(server: TestServer, admin: Browser) -> None:
+    both = account(server, "staff", COUNTY, ELSEWHERE, name="两县共用")
+    assert admin.get(f"people/{both.id}").status_code == 200
+    for what in ("account", "account/reset", "account/close", "account/end"):
+        refused = admin.post(f"people/{both.id}/{what}")
+        assert refused.status_code == 403 and "上级管理员" in refused.text, what
+    above = signed_in(server, "admin", "4301")
+    above.get("account")
+    assert above.post(f"people/{both.id}/account/reset").status_code == 200
 
 
 @pytest.mark.parametrize(("more", "status"), [({"department": "fire"}, 303), ({}, 400), ({"department": "magic"}, 400)])

@@ -156,8 +156,8 @@ def test_a_role_that_ends_ends_with_the_next_request(server: TestServer) -> None
             if name == "将离任":
                 people.end_grant(conn, grant.id, server.clock() - 1)
     assert "没有现行授权" in text_of(browser.get("account"))
-    tablet = server.enrol("inspector", OWN)
-    assert browser.get(f"devices/{tablet.id}").status_code == 404
+    refused = browser.get("devices")
+    assert refused.status_code == 403 and "没有现行授权" in text_of(refused)
 
 
 # --- Where ----------------------------------------------------------------------------------------------------------
