@@ -15,8 +15,13 @@ CHINA = timezone(timedelta(hours=8))
 
 def moment(tablet: Tablet) -> str:
     """Now in UTC as a `Moment`, by the tablet's clock set right by the server's as far as that is known."""
+    return as_moment(datetime.fromtimestamp(moment_ms(tablet) / 1000, UTC))
+
+
+def moment_ms(tablet: Tablet) -> int:
+    """The same in milliseconds since 1970."""
     _, offset = tablet.store.time()
-    return as_moment(datetime.fromtimestamp((tablet.store.clock.wall_ms() + offset) / 1000, UTC))
+    return tablet.store.clock.wall_ms() + offset
 
 
 def as_moment(time: datetime) -> str:

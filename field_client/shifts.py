@@ -8,9 +8,10 @@ opened, work goes on outside one.
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from field_client.moments import moment
+from field_client.moments import as_moment, moment, moment_ms
 from field_client.tablet import Identity, Tablet
 from schemas.certificates import day_of
 from schemas.fields import Refusal
@@ -53,7 +54,7 @@ def first_of_day(tablet: Tablet, kind: str) -> None:
     if kind == KIND:
         return
     noted, identity = tablet.store.meta(_NOTED), tablet.identity
-    today = day_of(moment(tablet))
+    today = _today(tablet, noted)
     if (noted is not None and noted["day"] == today) or identity is None or not _may(identity):
         return
     area = _area(identity)
@@ -141,10 +142,21 @@ def _begin(tablet: Tablet, identity: Identity, area: str, day: str, *, online: b
     }
     if seen.size:
         values |= {"checkpoint_size": seen.size, "checkpoint_root": seen.root.hex()}
+    clock = tablet.store.clock
+    since = {"boot": clock.boot(), "mono": clock.mono_ms(), "at_ms": moment_ms(tablet)}
     with tablet.store.writing():
         record = tablet.write(KIND, None, values).record
-        tablet.store.note(_NOTED, {"record": record, "day": day, "open": True})
+        tablet.store.note(_NOTED, {"record": record, "day": day, "open": True, **since})
     return record
+
+
+def _today(tablet: Tablet, noted: dict[str, Any] | None) -> str:
+    """The day in China. Since the last start of the tablet it is told by the time that passed since the newest shift was opened:
+    whoever sets the clock begins no day with that, neither tomorrow's nor yesterday's."""
+    clock = tablet.store.clock
+    if noted is None or noted.get("boot") != clock.boot():
+        return day_of(moment(tablet))
+    return day_of(as_moment(datetime.fromtimestamp((noted["at_ms"] + clock.mono_ms() - noted["mono"]) / 1000, UTC)))
 
 
 def _standing(tablet: Tablet, record: str, day: str, values: dict[str, Any]) -> Standing:

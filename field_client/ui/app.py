@@ -9,8 +9,9 @@ import logging
 import secrets
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from flask import Flask, Request, Response, jsonify, redirect, request, url_for
+from flask import Flask, Request, Response, current_app, jsonify, redirect, request, url_for
 from werkzeug.exceptions import HTTPException
 
 import screens as shared
@@ -151,6 +152,7 @@ def _around() -> dict[str, Any]:
         "lease": held.vault.leases.left() if held is not None else None,
         "rounds": seat.rounds,
         "screen_name": request.blueprint or "",
+        "posted": (_came_from() or "/") if request.method == "POST" else "",
     }
 
 
@@ -165,8 +167,20 @@ def _locked() -> Response | None:
         return None
     if here.wants_json():
         return _answer(Locked())
-    after = request.full_path.rstrip("?") if request.method == "GET" else ""
+    after = request.full_path.rstrip("?") if request.method == "GET" else _came_from()
     return redirect(url_for("lock.locked", after=after or None), 303)  # type: ignore[return-value]
+
+
+def _came_from() -> str:
+    """The page of ours from which something was sent: what was typed is still there, to be sent once more after the PIN."""
+    said = urlsplit(request.referrer or "")
+    if said.netloc != request.host:
+        return ""
+    try:
+        current_app.url_map.bind(request.host).match(said.path, method="GET")
+    except HTTPException:  # what a post answered has no address of its own
+        return ""
+    return f"{said.path}?{said.query}".rstrip("?")
 
 
 def _revoked() -> Response | None:

@@ -8,7 +8,6 @@ from typing import Any
 from flask import Response, request
 
 from field_client import agenda, inspecting, rectification_order, rectifying
-from field_client.moments import moment
 from field_client.search import Search
 from field_client.showing import title_of
 from field_client.tablet import Tablet
@@ -108,11 +107,12 @@ def _form(typed_in: dict[str, str], problem: Problem | None = None) -> str:
 def add() -> Response | tuple[str, int]:
     """Note it; the form names it. Photos of the item come along as photos from before."""
     tablet, record = here.tablet(), here.posted_id()
-    if tablet.store.knows(record):
-        return here.go(".show", record=record)
     names = ("inspection", "item", "institution", "description", "grade", "deadline", "responsible")
     said = {name: here.posted(name) for name in names}
     said["deadline"] = said["deadline"] or here.posted("term")
+    if tablet.store.knows(record):
+        typed.again(tablet, KIND, record, {name: said[name] for name in ("description", "grade", "deadline", "responsible")})
+        return here.done(Label("已登记隐患", "The hazard is noted"), ".show", record=record)
     try:
         if not said["institution"]:
             raise InvalidField(field="institution", detail=Label("请选择机构", "choose the institution"))
@@ -198,9 +198,7 @@ def _writable(tablet: Tablet, record: str) -> None:
 @screen.post("/hazards/<record>/notes")
 def note(record: str) -> Response:
     """Progress; the form names the note, so it is written once."""
-    tablet, text, id = here.tablet(), here.posted("text"), here.posted_id("note")
-    if text and f"notes/{id}" not in tablet.values(record):
-        tablet.write(KIND, record, {f"notes/{id}": {"text": text, "at": moment(tablet)}})
+    typed.note(here.tablet(), KIND, record)
     return here.done(Label("已记下", "Noted"), ".show", record=record, _anchor="notes")
 
 

@@ -450,10 +450,7 @@ def field(record: str, name: str) -> Response:
 @screen.post("/inspections/<record>/notes")
 def note(record: str) -> Response:
     """A quick note; the form names it, so it is written once."""
-    tablet, text, id = here.tablet(), here.posted("text"), here.posted_id("note")
-    if text and f"notes/{id}" not in tablet.values(record):
-        item = here.posted("item")
-        tablet.write(KIND, record, {f"notes/{id}": {"text": text, "at": moment(tablet), **({"item": item} if item else {})}})
+    typed.note(here.tablet(), KIND, record, here.posted("item"))
     return here.done(Label("已记下", "Noted"), ".show", record=record, _anchor="notes")
 
 

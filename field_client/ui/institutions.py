@@ -13,7 +13,7 @@ from field_client.moments import CHINA, moment
 from field_client.search import Found, Search
 from field_client.showing import dispute
 from field_client.tablet import Tablet
-from field_client.ui import here
+from field_client.ui import here, typed
 from field_client.ui.here import Nav, Screen
 from schemas.kinds.hazard import Hazard, overdue
 from schemas.kinds.inspection import Inspection
@@ -149,9 +149,7 @@ def verified(record: str) -> Response:
 @screen.post("/institutions/<record>/note")
 def note(record: str) -> Response:
     """A quick note; the form names it, so it is written once however often it is sent."""
-    tablet, text, id = here.tablet(), here.posted("text"), here.posted_id("note")
-    if text and f"notes/{id}" not in tablet.values(record):
-        tablet.write(Institution.kind, record, {f"notes/{id}": {"text": text, "at": moment(tablet)}})
+    typed.note(here.tablet(), Institution.kind, record)
     return here.done(Label("已保存", "Saved"), ".card", record=record)
 
 
@@ -219,15 +217,16 @@ def alike() -> str:
 def add() -> Response | str:
     """Write it. One that looks like it is shown first, once; whoever sends it again means it."""
     tablet, record = here.tablet(), here.posted_id()
-    typed = {name: here.posted(name) for name in ("name", "area", "address")}
-    if not typed["name"]:
-        return _form(typed, InvalidField(field="name", detail=Label("请写名称或招牌上的字", "write the name, or what the sign says")))
+    said = {name: here.posted(name) for name in ("name", "area", "address")}
+    if not said["name"]:
+        return _form(said, InvalidField(field="name", detail=Label("请写名称或招牌上的字", "write the name, or what the sign says")))
     if tablet.store.knows(record):  # a second tap, or sent again after the answer was lost
-        return here.go(".card", record=record)
-    like = searching(tablet).alike(typed["name"], typed["address"])
+        typed.again(tablet, Institution.kind, record, said)
+        return here.done(Label("已登记疑似点位", "The suspected site is saved"), ".card", record=record)
+    like = searching(tablet).alike(said["name"], said["address"])
     if like and here.posted("anyway") != "1":
-        return _form(typed, like=like)
-    values: dict[str, Any] = {**typed, "status": "unlicensed"}
+        return _form(said, like=like)
+    values: dict[str, Any] = {**said, "status": "unlicensed"}
     if here.posted("lat") and here.posted("lon"):
         lat, lon = _position(here.posted("lat"), here.posted("lon"))
         accuracy = here.posted("acc")
@@ -235,12 +234,12 @@ def add() -> Response | str:
     try:
         tablet.write(Institution.kind, record, {path: value for path, value in values.items() if value})
     except InvalidField as problem:
-        return _form(typed, problem)
+        return _form(said, problem)
     return here.done(Label("已登记疑似点位", "The suspected site is saved"), ".card", record=record)
 
 
-def _form(typed: Mapping[str, str], problem: InvalidField | None = None, like: list[Found] | None = None) -> str:
-    return here.page("institutions/new.html", typed=typed, problem=problem, alike=like or [],
+def _form(said: Mapping[str, str], problem: InvalidField | None = None, like: list[Found] | None = None) -> str:
+    return here.page("institutions/new.html", typed=said, problem=problem, alike=like or [],
                      record=request.form.get("record") or here.seat().platform.clock.new_id())  # fmt: skip
 
 

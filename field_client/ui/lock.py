@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from flask import Response, request, send_file
+from flask import Response, jsonify, request, send_file
 
 from field_client import recovery, revocation
 from field_client.config import LANGUAGES, Settings
@@ -44,7 +44,11 @@ def unlock() -> Response | str:
     except KeysDestroyed:
         return here.go("lock.locked")  # where a revoked place says the whole of it
     except Problem as problem:
+        if here.wants_json():
+            raise
         return _pad(problem)
+    if here.wants_json():  # on a page that is not left, for what was taken there is not saved yet
+        return jsonify(unlocked=True)
     left = seat.held().vault.leases.left()
     if left is not None and left.short:
         here.warn(

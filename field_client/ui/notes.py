@@ -9,10 +9,9 @@ from flask import Response, request
 from field_client import agenda
 from field_client.capture import capture
 from field_client.moments import moment
-from field_client.ui import here, places
+from field_client.ui import here, places, typed
 from field_client.ui.here import Nav, Screen
 from field_client.ui.told import Told, told
-from field_client.ui.typed import avoided
 from schemas.kinds.patrol_note import URGENCIES, PatrolNote
 from schemas.labels import Label
 from schemas.words import value_of
@@ -51,7 +50,9 @@ def add() -> Response | tuple[str, int]:
     tablet, record = here.tablet(), here.posted_id()
     said = Told({name: here.posted(name) for name in ("spot", "seen", "area", "urgency", "grid")})
     files = [one for one in request.files.getlist("file") if one.filename]
-    if not tablet.store.knows(record):
+    if tablet.store.knows(record):
+        typed.again(tablet, KIND, record, {name: said[name] for name in ("spot", "seen", "urgency")})
+    else:
         values: dict[str, Any] = {name: text for name, text in said.items() if text}
         values |= {"seen_at": moment(tablet), "status": "noted"}
         if (place := places.posted()) is not None:
@@ -68,7 +69,7 @@ def add() -> Response | tuple[str, int]:
             capture(tablet, record, cast(BinaryIO, one.stream), source="camera", name=one.filename or "", pictures=False)
         except Problem as problem:
             here.warn(Label(f"{one.filename}：{problem.text('zh')}", f"{one.filename}: {problem.text('en')}"))
-    found = avoided(PatrolNote, "seen", said["seen"])
+    found = typed.avoided(PatrolNote, "seen", said["seen"])
     if found:
         here.warn(Label(f"巡查记录不写执法用语：{'、'.join(found)}", f"a patrol note does not say: {', '.join(found)}"))
     return here.done(Label("已记录", "Noted"), ".show", record=record)
@@ -91,7 +92,7 @@ def show(record: str) -> str:
         notes=notes,
         urgency=value_of(PatrolNote, "urgency", values["urgency"]),
         status=value_of(PatrolNote, "status", values["status"] or "noted"),
-        avoid=avoided(PatrolNote, "seen", values["seen"]),
+        avoid=typed.avoided(PatrolNote, "seen", values["seen"]),
         waiting=any(own.status == "queued" for own in tablet.history(record)),
     )
 
@@ -99,7 +100,5 @@ def show(record: str) -> str:
 @screen.post("/patrol/<record>/notes")
 def note(record: str) -> Response:
     """Something added later; the form names it."""
-    tablet, text, id = here.tablet(), here.posted("text"), here.posted_id("note")
-    if text and f"notes/{id}" not in tablet.values(record):
-        tablet.write(KIND, record, {f"notes/{id}": {"text": text, "at": moment(tablet)}})
+    typed.note(here.tablet(), KIND, record)
     return here.done(Label("已记下", "Noted"), ".show", record=record)

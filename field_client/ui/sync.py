@@ -74,6 +74,8 @@ def _line(tablet: Tablet, line: RecordLine) -> dict[str, Any]:
 def _title(tablet: Tablet, record: str) -> str:
     """What a record is called; nothing where that is an id, which says nothing to a person."""
     title = title_of(tablet, record)
+    if title and title == tablet.values(record).get("mime"):  # a file without a caption goes by its name
+        title = tablet.store.uploads.name_of(str(tablet.values(record).get("sha256"))) or ""
     return "" if _ID.fullmatch(title) else title
 
 
@@ -201,7 +203,7 @@ def told(seat: Seat, waiting: int) -> dict[str, Any]:
         "last": last.at_ms if last else None,
         "complete": bool(last and last.complete),
         "line": line_of(chosen, rounds.metered).text(language),
-        "words": _chip(state, waiting, problem is not None).text(language),
+        "words": _chip("waiting" if retrying else state, waiting, retrying or problem is not None).text(language),
     }
 
 
@@ -227,5 +229,5 @@ def _chip(state: str, waiting: int, failed: bool) -> Label:
     if state == "running":
         return Label(f"同步中 · {waiting}", f"Syncing · {waiting}") if waiting else Label("同步中", "Syncing")
     if waiting:
-        return Label(f"待传 {waiting}", f"{waiting} to send")
+        return Label(f"未连上 · 待传 {waiting}", f"No line · {waiting} to send") if failed else Label(f"待传 {waiting}", f"{waiting} to send")
     return Label("未连上", "No line") if failed else Label("已送达", "All sent")

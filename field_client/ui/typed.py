@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, jsonify, request
 
+from field_client.moments import moment
 from field_client.tablet import Tablet
 from field_client.ui import here
 from schemas.base import RecordSchema
@@ -28,6 +30,26 @@ def avoided(schema: type[RecordSchema], name: str, value: Any) -> list[str]:
     """The words in a text that should not be there, though nothing refuses them."""
     field = schema.fields_by_name()[name]
     return [word for word in field.avoid if word in value] if isinstance(field, Text) and isinstance(value, str) else []
+
+
+def note(tablet: Tablet, kind: str, record: str, item: str = "") -> None:
+    """Write the posted `text` as a note under the id that the form gives it: once, however often it is sent. Other words under
+    an id that was written already, by a form that a killed program left, are another note."""
+    text, id = here.posted("text"), here.posted_id("note")
+    held = tablet.values(record).get(f"notes/{id}")
+    if not text or (isinstance(held, dict) and held.get("text") == text):
+        return
+    path = f"notes/{id if held is None else tablet.store.clock.new_id()}"
+    tablet.write(kind, record, {path: {"text": text, "at": moment(tablet), **({"item": item} if item else {})}})
+
+
+def again(tablet: Tablet, kind: str, record: str, said: Mapping[str, Any]) -> None:
+    """A form whose record was made already is sent again: after a second tap nothing differs; what a person changed after a
+    killed program is written."""
+    held = tablet.values(record)
+    changed = {name: value for name, value in said.items() if value and value != held.get(name)}
+    if changed:
+        tablet.write(kind, record, changed)
 
 
 def save(tablet: Tablet, schema: type[RecordSchema], record: str, name: str, endpoint: str) -> Response:

@@ -1,14 +1,34 @@
 // Makes plain pages quicker; every page works without it.
-//   form[data-keep="name"]   what was typed survives a reload and an ended session, until the server says that it has it
+//   form[data-keep="name"]   what was typed survives a reload and an ended session, until the server says that it has it;
+//                            a hidden field with data-own, the id of what the form makes, survives with it
 //   form[data-slow="text"]   says that work is going on
 //   form[data-auto]          is sent when a choice changes
 //   [data-open="id"], [data-close]   open and close a <dialog>
 //   [data-key="g h"]         keyboard: focuses or presses the element
 //   [data-copy="text"]       copies
+// A page that answers a post has no address of its own: going back to it would be a dead end of the browser's. It takes that of
+// the page with the form (<meta name="posted">), under which what is typed is kept too.
+const posted = document.querySelector("meta[name=posted]");
+if (posted) history.replaceState(null, "", posted.content);
+
 const saved = (form) => `keep:${location.pathname}:${form.dataset.keep}`;
 
+// What was sent is still kept until a page says that it was taken (<meta name="kept">). The page of the same form, which says
+// what is wrong, leaves it waiting for the next answer; any other page, one that asks for a PIN for instance, keeps it typed.
+const SENT = "sent";
+const waiting = () => JSON.parse(sessionStorage.getItem(SENT) || "[]");
+const forms = [...document.querySelectorAll("form[data-keep]")];
+if (document.querySelector("meta[name=kept]")) {
+  for (const key of waiting()) sessionStorage.removeItem(key);
+  sessionStorage.removeItem(SENT);
+} else if (!forms.some((form) => waiting().some((key) => key.endsWith(`:${form.dataset.keep}`)))) sessionStorage.removeItem(SENT);
+
+// Neither secrets nor what the page itself says: a window's memory may end on a disk.
+const keeps = (one) => one.name && (one.type === "hidden" ? one.dataset.own !== undefined : !["file", "password", "submit"].includes(one.type));
+
 function typed(form) {
-  return [...new FormData(form)].filter(([name, value]) => typeof value === "string" && name !== "csrf");
+  const names = new Set([...form.elements].filter(keeps).map((one) => one.name));
+  return [...new FormData(form)].filter(([name, value]) => typeof value === "string" && names.has(name));
 }
 
 function restore(form) {
@@ -18,33 +38,35 @@ function restore(form) {
   for (const [name, value] of JSON.parse(kept)) values.set(name, [...(values.get(name) || []), value]);
   let changed = false;
   for (const one of form.elements) {
-    if (!one.name || one.type === "hidden" || one.type === "file" || one.type === "password" || one.type === "submit") continue;
+    if (!keeps(one)) continue;
     const said = values.get(one.name);
     if (one.type === "radio" || one.type === "checkbox") {
       const on = said !== undefined && said.includes(one.value);
       changed ||= one.checked !== on;
       one.checked = on;
     } else if (said !== undefined) {
-      changed ||= one.value !== said[0];
+      changed ||= one.type !== "hidden" && one.value !== said[0];
       one.value = said[0];
     }
   }
   if (changed) form.querySelector("[data-restored]")?.removeAttribute("hidden");
 }
 
-for (const form of document.querySelectorAll("form[data-keep]")) {
+for (const form of forms) {
   restore(form);
   const keep = () => sessionStorage.setItem(saved(form), JSON.stringify(typed(form)));
   form.addEventListener("input", keep);
   form.addEventListener("change", keep);
 }
-// The server names the forms whose content it has: <meta name="kept" content="path:name">.
-for (const meta of document.querySelectorAll("meta[name=kept]")) sessionStorage.removeItem(`keep:${meta.content}`);
 
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (event.defaultPrevented || form.method === "dialog") return;
   if (form.dataset.sent === "1") { event.preventDefault(); return; }  // a second tap
+  if (form.dataset.keep !== undefined) {
+    sessionStorage.setItem(saved(form), JSON.stringify(typed(form)));
+    sessionStorage.setItem(SENT, JSON.stringify([...new Set([...waiting(), saved(form)])]));
+  }
   if (form.target === "_blank" || form.hasAttribute("data-again")) return;
   form.dataset.sent = "1";
   event.submitter?.setAttribute("aria-busy", "true");

@@ -12,7 +12,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from tests.support import homes
 from tests.support.console import PASSWORD
+from tests.support.homes import Home
 from tests.support.processes import Children
 
 CHROMIUM = os.environ.get("PATROLBOOK_CHROMIUM", "/usr/bin/chromium")
@@ -42,6 +44,16 @@ def chromium() -> Iterator[Browser]:
         )
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def used_homes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Home]:
+    """Homes of tablets that were used for a while, by whose they are; to be copied, never opened."""
+    folder = tmp_path_factory.mktemp("homes")
+    made = {"inspector": homes.inspector(folder / "inspector"), "team": homes.team(folder / "team")}
+    made["revoked"] = homes.revoked(made["inspector"], folder / "revoked")
+    (folder / "nobody").mkdir()
+    return {**made, "nobody": Home(folder / "nobody", made["team"].secrets)}
 
 
 Opener = Callable[..., Page]
@@ -92,9 +104,10 @@ def shot(page: Page, name: str, *, whole: bool = True) -> Path:
     return file
 
 
-def faults(page: Page) -> list[str]:
-    """What axe finds serious on the page: contrast, names, roles, structure."""
-    found = Axe().run(page).response["violations"]
+def faults(page: Page, only: str | None = None) -> list[str]:
+    """What axe finds serious on the page: contrast, names, roles, structure; `only` one rule of axe's."""
+    options = {"runOnly": [only]} if only else None
+    found = Axe().run(page, options=options).response["violations"]
     return [
         f"{one['id']}: {one['help']} ({', '.join(str(node['target']) for node in one['nodes'][:3])})"
         for one in found
@@ -105,6 +118,35 @@ def faults(page: Page) -> list[str]:
 def overflow(page: Page) -> int:
     """Pixels by which the page is wider than its window: 0 where nothing is cut off or has to be scrolled sideways."""
     return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+
+def cut_off(page: Page) -> list[str]:
+    """Words that leave the box that they stand in, or are cut by it; what can be scrolled to is not cut off, nor is a heading
+    of which the page has the whole somewhere else. Whatever can be unfolded is unfolded first."""
+    return list(
+        page.evaluate(
+            """() => {
+                const found = new Set(), range = document.createRange();
+                for (const one of document.querySelectorAll("details")) one.open = true;
+                const all = document.querySelector("main").innerText + [...document.querySelectorAll("main :is(input, textarea)")].map((one) => one.value).join();
+                const words = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+                for (let node; (node = words.nextNode());) {
+                    const own = node.parentElement;
+                    if (!node.data.trim() || own.closest(".sr, .skip, script, style, noscript, canvas, svg, [hidden]") || !own.checkVisibility({ visibilityProperty: true })) continue;
+                    range.selectNodeContents(node);
+                    for (const at of range.getClientRects()) for (let box = own; box && box !== document.body; box = box.parentElement) {
+                        const style = getComputedStyle(box), edge = box.getBoundingClientRect();
+                        if (/inline$|contents/.test(style.display)) continue;
+                        if (/auto|scroll/.test(style.overflowX) || (style.webkitLineClamp !== "none" && all.includes(node.data.trim()))) break;
+                        const down = style.overflowY === "hidden" && at.bottom > edge.bottom + 3;
+                        if (at.width && (at.right > edge.right + 1.5 || at.left < edge.left - 1.5 || down)) found.add(`${box.tagName}.${box.className} ${node.data.trim().slice(0, 24)} ${Math.round(at.right - edge.right)}`);
+                        if (style.position === "fixed") break;
+                    }
+                }
+                return [...found];
+            }"""
+        )
+    )
 
 
 def small_targets(page: Page, least: int = 44) -> list[str]:

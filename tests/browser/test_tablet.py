@@ -55,53 +55,6 @@ def practice(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screen]:
 # ---- looked at ---------------------------------------------------------------------------------------------
 
 
-@SIZES
-def test_every_page_can_be_read_reached_and_is_not_cut_off(open_page: Opener, practice: Screen, size: Size) -> None:
-    page = open_page(size)
-    enter(page, practice)
-    if "/setup" in page.url:
-        check(page, "setup")
-    page.goto(f"{practice.origin}/practice")
-    page.locator("button[name=afresh]").click()
-    page.wait_for_url("**/")
-    card = None
-    for look, language in (("light", "zh"), ("dark", "zh"), ("light", "en")):
-        page.goto(f"{practice.origin}/tablet")
-        page.locator(f"button[name=theme][value={look}]").click()
-        page.locator(f"button[name=language][value={language}]").click()
-        page.goto(f"{practice.origin}/institutions")
-        card = card or page.locator("a.line").first.get_attribute("href")
-        for name, path in (
-            ("today", "/"),
-            ("institutions", "/institutions?q=xx"),
-            ("none", "/institutions?q=zzzzz"),
-            ("card", card),
-            ("site", "/institutions/new"),
-            ("sync", "/sync"),
-            ("couriers", "/couriers"),
-            ("device", "/tablet"),
-            ("practice", "/practice"),
-            ("missing", "/institutions/none"),
-        ):
-            page.goto(f"{practice.origin}{path}")
-            check(page, f"{name}-{look}-{language}")
-    page.goto(f"{practice.origin}/tablet")
-    page.locator("button[name=large][value='1']").click()
-    for name, path in (("today", "/"), ("card", card), ("sync", "/sync")):
-        page.goto(f"{practice.origin}{path}")
-        check(page, f"{name}-large")
-    page.locator("button[name=large][value='0']").is_visible()
-    page.goto(f"{practice.origin}/")
-    page.locator("header form button.icon-button").click()
-    check(page, "lock-large")
-    page.locator("summary").click()
-    page.locator("button[name=large][value='0']").click()
-    page.locator("summary").click()
-    page.locator("button[name=language][value=zh]").click()
-    press_pin(page, "999999")
-    check(page, "lock-wrong-pin")
-
-
 def test_results_come_while_somebody_types(open_page: Opener, practice: Screen) -> None:
     page = open_page(TABLET, geolocation={"latitude": 28.19, "longitude": 112.97}, permissions=["geolocation"])
     enter(page, practice)

@@ -37,9 +37,14 @@ class SetClock(SystemClock):
     """The clock of a tablet whose wall clock somebody sets."""
 
     ahead = 0
+    passed = 0
+    """Milliseconds that went by besides the real ones."""
 
     def wall_ms(self) -> int:
-        return super().wall_ms() + self.ahead
+        return super().wall_ms() + self.passed + self.ahead
+
+    def mono_ms(self) -> int:
+        return super().mono_ms() + self.passed
 
 
 def enrolled(home: Path, server: TestServer, role: str = "inspector", area: str = "430102") -> tuple[Tablet, SetClock]:
@@ -86,7 +91,7 @@ def test_the_first_write_of_a_day_opens_a_shift_and_no_other_write_does(tmp_path
     shifts.end(tablet)
     institution(tablet, "收工以后")  # noted at the desk as work outside a shift
     assert tablet.records("shift") == [first]
-    clock.ahead = DAY_MS
+    clock.passed = DAY_MS
     institution(tablet, "第二天")
     assert len(tablet.records("shift")) == 2
     own = tablet.another()
@@ -106,6 +111,22 @@ def test_a_shift_of_yesterday_is_closed_before_todays(tmp_path: Path, server: Te
     shifts.end(tablet)
     with pytest.raises(Refused):
         shifts.end(tablet)
+
+
+@pytest.mark.parametrize("days", [-400, -1, 1])
+def test_a_clock_that_is_set_past_midnight_begins_no_day(tmp_path: Path, server: TestServer, days: int) -> None:
+    tablet, clock = enrolled(tmp_path / "home", server)
+    tablet.before_write = shifts.first_of_day
+    institution(tablet)
+    clock.ahead = days * DAY_MS
+    made = tablet.write("institution", None, {"name": "钟被拨过", "area": "430102001001"})
+    (shift,) = tablet.records("shift")
+    standing = shifts.current(tablet)
+    assert standing is not None and standing.open and [one.ms // DAY_MS for one in standing.jumps] in ([days], [days - 1])
+    assert made.body["clock"]["wall"] // 1000 == clock.wall_ms() // 1000 and made.body["clock"]["boot"] == clock.boot()
+    clock.ahead, clock.passed = 0, 2 * DAY_MS
+    institution(tablet, "过了两天")
+    assert len(tablet.records("shift")) == 2
 
 
 def test_a_clock_that_was_set_is_said(tmp_path: Path, server: TestServer) -> None:

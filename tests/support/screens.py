@@ -16,6 +16,7 @@ from typing import Any
 
 import requests
 import waitress
+from flask import Flask
 
 from field_client.platform import Platform, serving
 from field_client.platform.background import Task
@@ -31,10 +32,10 @@ CHEAP = Cost(memory_kib=64, passes=1, lanes=1)
 
 
 class Screen:
-    """Somebody in front of the screens at `port`; `seats` are those behind them, where they are in this process."""
+    """Somebody in front of the screens at `port`; `seats` and `app` are those behind them, where they are in this process."""
 
-    def __init__(self, port: int, secret: bytes, seats: Seats | None = None) -> None:
-        self.port, self.secret, self.seats = port, secret, seats
+    def __init__(self, port: int, secret: bytes, seats: Seats | None = None, app: Flask | None = None) -> None:
+        self.port, self.secret, self.seats, self.app = port, secret, seats, app
         self.origin = f"http://127.0.0.1:{port}"
         self.session = requests.Session()
         self.session.trust_env = False
@@ -83,7 +84,7 @@ def shown(home: Path, platform: Platform | None = None) -> Iterator[Screen]:
         server = waitress.create_server(app, sockets=[listener], threads=4, inbuf_overflow=serving.BODY_BYTES)
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
-        screen = Screen(running.port, running.secret, seats)
+        screen = Screen(running.port, running.secret, seats, app)
         try:
             yield screen
         finally:

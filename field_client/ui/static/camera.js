@@ -7,7 +7,7 @@ const form = document.querySelector("form[data-take]");
 const PIECE_MS = 60_000;
 const TYPES = ["video/mp4;codecs=avc1.42E01E,mp4a.40.2", "video/mp4;codecs=vp9,opus", "video/mp4", "video/webm;codecs=vp9,opus", "video/webm"];
 const stamp = () => new Date().toISOString().replace(/[-:]/g, "").slice(0, 15);
-let stream = null, shot = null, recorder = null, again = false, began = 0;
+let stream = null, shot = null, recorder = null, again = false, began = 0, pressed = 0;
 
 const SHARP = { facingMode: "environment", width: { ideal: 4096 }, height: { ideal: 3072 } };
 const STEADY = { facingMode: "environment", width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 25 } };
@@ -50,11 +50,12 @@ find("use").addEventListener("click", () => { if (shot) keep(shot, `photo-${stam
 // --- films ---
 const film = find("film"), rec = find("rec"), time = find("time");
 film.addEventListener("click", async () => {
-  if (recorder) { again = false; recorder.stop(); return; }
+  if (recorder) { if (Date.now() - pressed > 800) { again = false; recorder.stop(); } return; }  // a hand that slips ends nothing
   film.disabled = true;
   await use({ video: STEADY, audio: true });
   film.disabled = false;
   again = true;
+  pressed = Date.now();
   record(TYPES.find((one) => MediaRecorder.isTypeSupported(one)));
 });
 

@@ -65,10 +65,13 @@ async function open(video) {
   return navigator.mediaDevices.getUserMedia(wanted).catch(() => navigator.mediaDevices.getUserMedia({ ...wanted, audio: !video }));
 }
 
+const SECOND_TAP_MS = 800;
 async function toggle(button, video) {
   const running = recorders.get(button);
-  if (running) { running.stop(); return; }
-  try { stream = await open(video); } catch { button.hidden = true; return; }
+  if (running) { if (Date.now() - running.began > SECOND_TAP_MS) running.stop(); return; }
+  if (button.disabled) return;
+  button.disabled = true;  // until the camera is there: a second tap would begin another that no button ends
+  try { stream = await open(video); } catch { button.hidden = true; return; } finally { button.disabled = false; }
   if (video) { view.srcObject = stream; view.classList.remove("hidden"); view.play(); }
   const type = (video ? ["video/webm;codecs=vp9,opus", "video/webm;codecs=vp8,opus", "video/webm", "video/mp4"] : ["audio/webm;codecs=opus", "audio/webm", "audio/mp4"]).find((one) => MediaRecorder.isTypeSupported(one));
   const recorder = new MediaRecorder(stream, { mimeType: type, videoBitsPerSecond: 4_000_000 });
@@ -84,9 +87,9 @@ async function toggle(button, video) {
     for (const track of mine.getTracks()) track.stop();
     view.classList.add("hidden");
   });
+  recorder.began = began = Date.now();
   recorders.set(button, recorder);
   button.classList.add("on");
-  began = Date.now();
   recorder.start(PIECE_MS);
   awake = await navigator.wakeLock?.request("screen").catch(() => null);
 }

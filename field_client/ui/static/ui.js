@@ -4,9 +4,82 @@
 //   [data-scan=url]    looks for a QR code through the camera or in a photo, fills the form [data-scan-into] with what the address answers, sends it
 //   [data-fill=url]    is filled with a piece of a page that takes a moment
 //   form[data-live]    shows results while somebody types
-//   [data-send]        a chosen file is sent at once
+//   [data-send]        a chosen file is sent at once; [data-named] shows its name
+//   form[data-once]    what it brings is a file: a second tap within two seconds does nothing
 //   [data-near], [data-locate]   asks the device where it is
 const by = (selector, under = document) => [...under.querySelectorAll(selector)];
+
+// --- while the program is away no page is left for one of the browser's own, which would be a dead end: what was tapped waits ---
+const away = document.querySelector("[data-away]");
+let heard = performance.now(), held = null;
+
+function there() {  // a moment of waiting: whoever was heard just now is there
+  if (performance.now() - heard < 1_000) return true;
+  const ask = new XMLHttpRequest();
+  ask.open("HEAD", import.meta.url, false);
+  try { ask.send(); } catch { return false; }
+  heard = performance.now();
+  return true;
+}
+
+async function hold(go) {
+  const first = held === null;
+  held ||= go;
+  if (away) away.hidden = false;
+  if (!first) return;
+  for (let pause = 300; ; pause = Math.min(pause * 1.5, 2_000)) {
+    await new Promise((again) => setTimeout(again, pause));
+    try { await fetch(import.meta.url, { method: "HEAD", cache: "no-store" }); break; } catch { /* not yet */ }
+  }
+  if (away) away.hidden = true;
+  await opened();
+  const then = held;
+  held = null;
+  heard = performance.now();
+  then();
+}
+
+// A tablet that was locked meanwhile is unlocked on the page itself: photos that were just taken are in this window only.
+const ask = document.querySelector("[data-unlock]");
+let asking = null;
+const opened = () => (asking ||= unlocked().finally(() => { asking = null; }));
+
+async function unlocked() {
+  const chip = document.getElementById("sync-chip");
+  if (!ask || !chip || (await fetch(chip.dataset.watch, { headers: { Accept: "application/json" } })).status !== 401) return;
+  const field = ask.querySelector("input"), refused = ask.querySelector("[data-refused]");
+  if (!ask.open) ask.showModal();
+  await new Promise((go) => ask.querySelector("form").addEventListener("submit", async function tried(event) {
+    event.preventDefault();
+    const answer = await fetch(ask.dataset.unlock, { method: "POST", body: new URLSearchParams({ pin: field.value }), headers: { Accept: "application/json" } }).catch(() => null);
+    field.value = "";
+    if (answer?.ok && !answer.redirected) { this.removeEventListener("submit", tried); refused.hidden = true; ask.close(); go(); return; }
+    const told = answer && !answer.redirected ? await answer.json() : null;
+    refused.textContent = told ? `${told.message} ${told.hint}` : "…";
+    refused.hidden = false;
+  }));
+}
+// Whether something is in this window that a reload would lose; other scripts say so by refusing to leave.
+function leaves() {
+  return !by("input[type=file]").some((one) => one.files.length) && document.dispatchEvent(new Event("leave", { cancelable: true }));
+}
+document.addEventListener("locked", () => opened().then(() => document.dispatchEvent(new Event("unlocked"))));
+
+addEventListener("submit", (event) => {
+  const form = event.target, button = event.submitter;
+  if (form.matches("[data-save], [data-live], [method=dialog]") || there()) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  hold(() => form.requestSubmit(button));
+}, true);
+addEventListener("click", (event) => {
+  const link = event.target.closest?.("a[href]");
+  if (!link || event.defaultPrevented || event.ctrlKey || event.metaKey || event.shiftKey || link.target || link.origin !== location.origin) return;
+  if (link.hash && link.pathname + link.search === location.pathname + location.search) return;
+  if (there()) return;
+  event.preventDefault();
+  hold(() => location.assign(link.href));
+});
 
 for (const pad of by("[data-pad]")) {
   const field = pad.elements.pin;
@@ -32,8 +105,14 @@ for (const clock of by("[data-clock]")) {
   setInterval(() => { if (!document.hidden) show(); }, 10_000);
 }
 
+for (const input of by("input[data-named]")) input.addEventListener("change", () => { if (input.files.length) input.closest("label").querySelector("[data-chosen]").textContent = input.files[0].name; });
+for (const form of by("form[data-once]")) form.addEventListener("submit", (event) => {  // what comes is a file, and the page stays: a second tap would make the first file void
+  if (form.dataset.just) { event.preventDefault(); return; }
+  form.dataset.just = "1";
+  setTimeout(() => { delete form.dataset.just; }, 2_000);
+});
 for (const input of by("input[data-send]")) input.addEventListener("change", () => { if (input.files.length) input.form.requestSubmit(); });
-for (const link of by("[data-back]")) { link.hidden = history.length < 2; link.addEventListener("click", (event) => { event.preventDefault(); history.back(); }); }
+for (const link of by("[data-back]")) { link.hidden = history.length < 2; link.addEventListener("click", (event) => { event.preventDefault(); if (there()) history.back(); else hold(() => history.back()); }); }
 
 for (const place of by("[data-fill]")) fetch(place.dataset.fill, { headers: { Accept: "text/html" } }).then(async (answer) => { if (answer.ok && !answer.redirected) place.innerHTML = await answer.text(); });
 
@@ -49,11 +128,13 @@ if (watchers.length) {
     let pause = 15_000;
     try {
       const answer = await fetch(watchers[0].dataset.watch, { headers: { Accept: "application/json" } });
-      if (answer.status === 401) { location.reload(); return; }
+      if (answer.status === 401 && leaves()) { location.reload(); return; }
+      if (answer.status === 401) { await opened(); looking = false; timer = setTimeout(look, 1_000); return; }
       const told = await answer.json();
+      if (away && held === null) away.hidden = true;
       for (const one of watchers) show(one, told);
       pause = PAUSES[told.state] || 60_000;
-    } catch { /* the program is being started again */ }
+    } catch { if (away) away.hidden = false; }
     looking = false;
     timer = setTimeout(look, pause);
   };
@@ -141,14 +222,17 @@ for (const form of by("form[data-live]")) {
   const ask = async (extra = {}) => {
     const mine = ++asked;
     const words = new URLSearchParams({ ...Object.fromEntries(new FormData(form)), ...extra });
-    const shown = new URLSearchParams(words);
+    history.replaceState(null, "", `${form.action}?${words}`);
     words.set("piece", "1");
     const answer = await fetch(`${form.action}?${words}`, { headers: { Accept: "text/html" } });
     if (mine !== asked || !answer.ok || answer.redirected) return;
     place.innerHTML = await answer.text();
-    history.replaceState(null, "", `${form.action}?${shown}`);
   };
-  form.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(ask, 120); });
+  form.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(ask, 120);
+    history.replaceState(null, "", `${form.action}?${new URLSearchParams(new FormData(form))}`);
+  });
   form.addEventListener("submit", (event) => { event.preventDefault(); ask(); });
   const near = form.querySelector("[data-near]");
   if (near && "geolocation" in navigator) {

@@ -12,8 +12,20 @@ const wait = (ms) => new Promise((go) => setTimeout(go, ms));
 const by = (selector, under = document) => [...under.querySelectorAll(selector)];
 const typing = (one) => one?.matches?.("textarea, input:not([type=radio], [type=checkbox], [type=file], [type=date], [type=time])");
 
+// The tablet was locked meanwhile: ui.js asks for the PIN on this page.
+function unlocked() {
+  return new Promise((go) => {
+    document.addEventListener("unlocked", go, { once: true });
+    document.dispatchEvent(new Event("locked"));
+  });
+}
+
 // --- saving ---------------------------------------------------------------------------------------------------
 const states = new WeakMap();
+// What is answered while the next page is on its way may be newer than that page: it stays in the memory, and is sent once more.
+let leaving = false;
+addEventListener("beforeunload", () => { leaving = true; });
+addEventListener("input", () => { leaving = false; });
 
 function mark(form, words, kind) {
   const place = form.querySelector("[data-saved]") || form.closest("[data-item]")?.querySelector("[data-saved]");
@@ -36,7 +48,10 @@ async function save(form, submitter) {
     if (submitter?.name) body.set(submitter.name, submitter.value);
     try {
       answer = await fetch(form.action, { method: "POST", body, headers: JSON_ONLY });
-      break;
+      if (answer.status !== 401) break;
+      sessionStorage.setItem(`unsent:${form.action}`, body.toString());
+      mark(form, say.unsaved, "bad");
+      await unlocked();
     } catch {  // the program is being started again: what was tapped waits here, and in the window's memory for a reload
       sessionStorage.setItem(`unsent:${form.action}`, body.toString());
       mark(form, say.unsaved, "bad");
@@ -44,8 +59,7 @@ async function save(form, submitter) {
       pause = Math.min(pause * 2, 3_000);
     }
   }
-  if (answer.status === 401) { sessionStorage.setItem(`unsent:${form.action}`, body.toString()); location.reload(); return; }
-  sessionStorage.removeItem(`unsent:${form.action}`);
+  if (!leaving) sessionStorage.removeItem(`unsent:${form.action}`);
   const told = await answer.json();
   state.busy = false;
   if (told.base !== undefined && (answer.ok || !told.html)) form.elements.base.value = told.base;
@@ -123,6 +137,7 @@ document.addEventListener("input", (event) => {
   states.set(form, state);
   clearTimeout(state.timer);
   mark(form, "…", "busy");
+  sessionStorage.setItem(`unsent:${form.action}`, new URLSearchParams(new FormData(form)).toString());
   state.timer = setTimeout(() => save(form), 900);
 });
 function unless(form) {  // who measures something does not mean that it does not apply
@@ -220,7 +235,13 @@ async function send(one) {
   let answer, pause = 250;
   for (;;) {
     try { answer = await fetch(one.form.action, { method: "POST", body, headers: JSON_ONLY }); } catch { answer = null; }
-    if (answer && answer.status !== 401 && answer.status !== 503) break;
+    if (answer && ![401, 503, 507].includes(answer.status)) break;
+    if (answer?.status === 507 && !one.full) {  // it stays in this window until there is room
+      one.full = true;
+      const { message, hint } = await answer.json();
+      tell(one, `${message} ${hint}`);
+    }
+    if (answer?.status === 401) { await unlocked(); continue; }
     one.badge.textContent = say.unsaved;
     await wait(pause);
     pause = Math.min(pause * 2, 3_000);
@@ -275,6 +296,7 @@ document.addEventListener("change", (event) => {
   input.value = "";
 });
 document.addEventListener("take", (event) => enqueue(event.detail.blob, event.detail.form, event.detail.name));
+document.addEventListener("leave", (event) => { if (queue.length) event.preventDefault(); });
 addEventListener("beforeunload", (event) => { if (queue.length) event.preventDefault(); });
 
 async function locate(ask = false) {
