@@ -22,11 +22,14 @@ from field_client.capture import capture
 from field_client.platform.files import EncryptedFiles
 from field_client.rescue import BLOBS
 from field_client.tablet import Tablet
-from server import decisions, divisions
+from schemas.certificates import CHINA
+from server import clues, decisions, divisions, tasks
 from server import roster as registers
 from server.access import accounts, enrolment, rights
 from server.access.accounts import Visit
 from server.config import Settings
+from server.editions import Writing
+from server.finding import read
 from server.founding import found
 from server.instance import Instance, open_instance, wall_ms
 from server.storage import contacts, people
@@ -82,6 +85,17 @@ DANGERS = (
 )
 
 
+CLUES = (
+    ("临街二楼舞蹈班", "负责人三天联系不上，家长聚在门口要求退费", "blow_up", "hotline"),
+    ("茶楼后面的数学班", "周末上午有三十来个初中生进出，没有招牌", "smouldering", "snapshot"),
+    ("学校对面托管点", "晚上九点以后还在上课", "ordinary", "supervisor"),
+    ("口才培训中心", "一次收了一年的费用，合同不给", "ordinary", "hotline"),
+    ("小区二栋围棋班", "楼道堆放桌椅，安全出口被锁", "ordinary", "letter"),
+    ("美术工作室", "宣传“保过艺考”", "ordinary", "hotline"),
+)
+"""What people report: about whom, what, how urgent, from where."""
+
+
 class Past:
     """A clock that stands where it was put and goes on by a little each time it is read."""
 
@@ -132,6 +146,8 @@ class County:
         for week in range(WEEKS):
             clock.ms = max(clock.ms, wall_ms() - (WEEKS - week) * WEEK_MS + 2 * 86_400_000)
             self._week(house, clock, known, week)
+        clock.ms = max(clock.ms, wall_ms() - 2 * 86_400_000)
+        self._given(house, known)
         house.close()
 
     def _divisions(self, house: Instance, admin: Person) -> None:
@@ -185,6 +201,26 @@ class County:
                 if self.rng.random() < 0.75:
                     closed = {"status": "verified", "conclusion": "现场核验，已整改到位"}
                     decisions.write(house.desk, "hazard", one.record, closed, by=[staff.id], rights=desk)
+
+    def _given(self, house: Instance, known: Sequence[tuple[str, str]]) -> None:
+        """Clues that came in and visits that were planned two days ago, some of them late by now."""
+        who = Writing([self.people["周强"].id], Rights("staff", (COUNTY,)))
+        with house.database.read() as conn:
+            rows = [{"record": record, **read(house, conn, record).values} for record, _ in known[:14]]
+        today = datetime.fromtimestamp(wall_ms() / 1000, CHINA).date()
+        for number, (name, start, end) in enumerate((("李敏", 0, 5), ("周凯", 5, 9), ("", 9, 14))):
+            to = {"to": "person", "id": self.people[name].id, "name": name} if name else {"to": "area"}
+            due = (today + timedelta(days=(-1, 3, 12)[number])).isoformat()
+            tasks.plan(house, who, rows[start:end], tasks.Order("visit", to, due, "先看消防通道，再看收费公示"))
+        for number, (subject, text, urgency, source) in enumerate(CLUES):
+            said = {"subject": subject, "text": text, "urgency": urgency, "source": source, "area": known[number * 2][1], "institution": known[number * 2][0]}
+            clue = clues.receive(house, who, said, {"name": "（演示）", "wants_answer": True} if number == 0 else None)
+            if number < 4:
+                with house.database.read() as conn:
+                    seen = read(house, conn, clue)
+                to = {"to": "person", "id": self.people["李敏"].id, "name": "李敏"} if number % 2 == 0 else {"to": "area"}
+                order = tasks.Order("verify", to, str(seen.values["due"]))
+                clues.assign(house, who, seen, order, seen.state.ids("status"))
 
     # --- this week, on tablets -------------------------------------------------------------------------------------
 

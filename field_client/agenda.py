@@ -2,6 +2,7 @@
 
     returned     inspections that staff sent back, with the reason
     dangers      hazards to be put right: overdue first
+    (tasks.waiting: visits planned and clues to verify, in field_client/tasks.py)
     orders       hand-overs to this county that wait for it
     drafts       inspections that were begun
     sightings    patrol notes that nobody dealt with
@@ -29,7 +30,7 @@ from sync.core.fold import State, deleted, values_of
 SOON = timedelta(days=7)
 MOST_NEWS = 500
 KEPT_MS = 3 * 24 * 3600 * 1000
-SEEN_KINDS = ("institution", "inspection", "hazard", "patrol_note", "handover", "checklist", "officer")
+SEEN_KINDS = ("institution", "inspection", "hazard", "patrol_note", "clue", "task", "handover", "checklist", "officer")
 """Of what people are told that it changed; the rest (evidence, shifts, anchors) goes with one of these."""
 _NEWS = "CREATE TABLE IF NOT EXISTS news (record TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID"
 

@@ -24,6 +24,7 @@ from field_client.commands.recovering import recover
 from field_client.commands.shifts import shift
 from field_client.commands.storage import storage
 from field_client.commands.syncing import conflicts, status, sync
+from field_client.commands.tasks import task
 from field_client.commands.ui import ui
 from field_client.commands.verifying import verify
 from field_client.session import group
@@ -42,7 +43,7 @@ def cli() -> None:
     pass
 
 
-for one in (ui, enrol, sync, institutions, inspect, hazard, evidence, covert, officer, anchor, shift, status, storage, conflicts, rescue, import_, verify, unlock, lock, pin, recover,
+for one in (ui, enrol, sync, institutions, inspect, hazard, task, evidence, covert, officer, anchor, shift, status, storage, conflicts, rescue, import_, verify, unlock, lock, pin, recover,
             language, device, autostart):  # fmt: skip
     cli.add_command(one)
 

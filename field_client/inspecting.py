@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
 from custody.media import HEAD_BYTES, called, identify
-from field_client import derivatives
+from field_client import derivatives, tasks
 from field_client.derivatives import CaptureFiles
 from field_client.moments import CHINA, moment
 from field_client.tablet import Tablet
@@ -46,11 +46,17 @@ class Gap(NamedTuple):
 
 
 def start(
-    tablet: Tablet, institution: str, mode: str = "patrol", officers: Sequence[str] = (), record: str | None = None
+    tablet: Tablet,
+    institution: str,
+    mode: str = "patrol",
+    officers: Sequence[str] = (),
+    record: str | None = None,
+    task: str | None = None,
 ) -> str:
     """Begin an inspection of an institution, on the newest published checklist; returns its id.
 
     record  the id that it gets, where a form named it: begun once however often that is sent
+    task    what it is begun for: the task names it, and is done when it is submitted
 
     :raises NotFound: there is no such institution
     :raises InvalidField: a mode that does not exist
@@ -72,7 +78,11 @@ def start(
         "status": "draft",
         **{f"officers/{officer}": True for officer in officers},
     }
-    return tablet.write(KIND, record, {path: value for path, value in values.items() if value is not None}).record
+    with tablet.store.writing():
+        begun = tablet.write(KIND, record, {path: value for path, value in values.items() if value is not None}).record
+        if task is not None:
+            tasks.tie(tablet, task, begun)
+    return begun
 
 
 def drafts_at(tablet: Tablet, institution: str) -> list[str]:
@@ -388,7 +398,7 @@ def values_known(tablet: Tablet, ids: Iterable[str]) -> dict[str, dict[str, Any]
 
 
 def submit(tablet: Tablet, inspection: str) -> None:
-    """Hand the inspection to the county.
+    """Hand the inspection to the county; the tasks that it was begun for are done with it.
 
     :raises NotReady: says everything that is missing
     :raises NotAllowed: the person's role does not submit
@@ -399,7 +409,9 @@ def submit(tablet: Tablet, inspection: str) -> None:
         raise NotReady(action=SUBMIT, detail=detail)
     _finish_evidence(tablet, inspection)
     ended = {} if "ended_at" in tablet.values(inspection) else {"ended_at": moment(tablet)}
-    tablet.write(KIND, inspection, {**ended, "status": "submitted"})
+    with tablet.store.writing():
+        tablet.write(KIND, inspection, {**ended, "status": "submitted"})
+        tasks.finished_with(tablet, inspection)
 
 
 def _finish_evidence(tablet: Tablet, inspection: str) -> None:

@@ -22,13 +22,13 @@ from server.finding import Seen
 from server.instance import Instance
 from server.storage import people
 from server.storage.database import Connection
-from server.storage.lists import Lists, Wanted, Where
+from server.storage.lists import Lists, Wanted
 from server.storage.projections import axes_of
 from sync.core.errors import InvalidField, Stale
 from sync.core.fold import State
 
 KIND = Task.kind
-OPEN = ("planned", "under_way")
+OPEN = ("planned",)
 AT_ONCE = 200
 """Visits planned with one press of a button: what a person looks through before they press it."""
 DOERS = (FIELD_ROLES - {"team"}) | {"staff"}
@@ -140,11 +140,6 @@ def waiting_at(house: Instance, conn: Connection, institutions: Collection[str],
         for row in house.projections.find(conn, KIND, Institution.kind, one)
         if row["status"] in OPEN and sort in ("", row["sort"])
     }
-
-
-def open_in(house: Instance, conn: Connection, sight: Sight, tests: Sequence[Where] = ()) -> Wanted:
-    """The list of tasks that wait, the most overdue first."""
-    return Wanted(KIND, sight.prefixes(), sight.departments, [Where("among", "status", [*OPEN, None]), *tests], order="due", falling=False)
 
 
 # --- Changing ------------------------------------------------------------------------------------------------------------

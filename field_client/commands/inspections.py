@@ -59,10 +59,12 @@ def inspect() -> None:
         "an officer: id, name, certificate or a photo of the card; may be repeated",
     ),
 )
+@option("--task", label=Label("为哪个任务做的检查", "the task that it is begun for"))
 @in_session
-def start(session: Session, institution: str, mode: str, officers: tuple[str, ...]) -> None:
+def start(session: Session, institution: str, mode: str, officers: tuple[str, ...], task: str | None) -> None:
     named = [session.officer(one) for one in officers]
-    made = inspecting.start(session.tablet(), session.institution(institution), mode, named)
+    tied = session.record("task", task) if task else None
+    made = inspecting.start(session.tablet(), session.institution(institution), mode, named, task=tied)
     session.terminal.say(Label(f"已开始检查 {short(made)}（{made}）", f"Begun: inspection {short(made)} ({made})"))
     session.terminal.say(
         Label(f"下一步：patrolbook inspect answer {short(made)}", f"Next: patrolbook inspect answer {short(made)}")

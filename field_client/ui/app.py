@@ -31,6 +31,7 @@ from field_client.ui import (
     setup,
     signing,
     sync,
+    tasks,
     today,
 )
 from field_client.ui.guard import Guard
@@ -63,6 +64,7 @@ SCREENS: tuple[Screen, ...] = (
     camera.screen,
     hazards.screen,
     notes.screen,
+    tasks.screen,
     photos.screen,
     covert.screen,
     sync.screen,

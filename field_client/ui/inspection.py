@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from flask import Response, jsonify, request
 
-from field_client import agenda, cards, inspecting, repeats
+from field_client import agenda, cards, inspecting, repeats, tasks
 from field_client.moments import moment
 from field_client.showing import dispute, lines_of, title_of
 from field_client.tablet import Tablet
@@ -229,12 +229,14 @@ def start() -> Response | str:
     tablet, institution, record = here.tablet(), here.posted("institution"), here.posted_id()
     if tablet.store.knows(record):
         return here.go(".show", record=record)
-    drafts = inspecting.drafts_at(tablet, institution)
+    drafts, task = inspecting.drafts_at(tablet, institution), here.posted("task")
+    if task:
+        tasks.open_task(tablet, task)
     if drafts and here.posted("anyway") != "1":
         open_now = [(one, told(tablet.values(one))) for one in drafts]
-        return here.page("inspection/again.html", institution=institution, record=record, drafts=open_now,
+        return here.page("inspection/again.html", institution=institution, record=record, drafts=open_now, task=task,
                          name=title_of(tablet, institution))  # fmt: skip
-    inspecting.start(tablet, institution, record=record)
+    inspecting.start(tablet, institution, record=record, task=task or None)
     return here.go(".people", record=record, first=1)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from flask import Response, request
 
+from field_client import tasks
 from field_client.moments import CHINA, moment
 from field_client.search import Found, Search
 from field_client.showing import dispute
@@ -130,6 +131,8 @@ def card(record: str) -> str:
         features=_named(values, "features/"),
         departments=_named(values, "departments/"),
         hazards=hazards_of(tablet, state.record, today),
+        jobs=tasks.waiting(tablet, date.fromisoformat(today), state.record),
+        clues=[(id, about, tasks.urgency_of(about)) for id, about in tasks.clues_at(tablet, state.record)],
         visits=visits_of(tablet, state.record),
         notes=sorted((v for p, v in values.items() if p.startswith("notes/") and isinstance(v, dict)),
                      key=lambda one: str(one.get("at")), reverse=True),

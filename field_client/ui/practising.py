@@ -7,7 +7,7 @@ inspection with its reason. The identity is a made-up one without a server.
 from __future__ import annotations
 
 from base64 import b64encode
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from field_client.moments import CHINA, as_moment
@@ -70,6 +70,7 @@ def fill(tablet: Tablet) -> None:
                 "deadline": (today + timedelta(days)).isoformat(), "status": "open", "responsible": "负责人",
             })  # fmt: skip
         _returned(tablet, places[2], now)
+        _given(tablet, places, today)
         tablet.write("patrol_note", None, {
             "seen_at": as_moment(now - timedelta(hours=20)), "spot": "坡子街 66 号二楼", "area": f"{AREA}001",
             "seen": "周六上午约二十名小学生带书包进入茶楼后院", "urgency": "smouldering", "status": "noted",
@@ -93,6 +94,26 @@ def _institution(tablet: Tablet, number: int, name: str, category: str, address:
         **{f"features/{one}": True for one in features},
     }
     return tablet.write("institution", None, {path: value for path, value in values.items() if value is not None}).record
+
+
+def _given(tablet: Tablet, places: list[str], today: date) -> None:
+    """A planned visit that is late, one that is not, and a clue to verify; given here by the same hand."""
+    mine = {"to": "person", "id": PERSON[0], "name": PERSON[1]}
+    for where, days, words in ((places[1], -1, "重点看教室面积和收费公示"), (places[9], 6, "")):
+        about = tablet.values(where)
+        values = {"name": about["name"], "sort": "visit", "institution": where, "area": about["area"], "address": about["address"],
+                  "assigned": mine, "due": (today + timedelta(days)).isoformat(), "status": "planned", "instructions": words}  # fmt: skip
+        tablet.write("task", None, {path: value for path, value in values.items() if value})
+    about = tablet.values(places[6])
+    clue = tablet.write("clue", None, {
+        "subject": "长青舞蹈学校", "text": "停课两周，电话无人接听，家长担心跑路", "source": "hotline", "type": "closure", "urgency": "blow_up",
+        "area": about["area"], "address": about["address"], "institution": places[6], "status": "received",
+        "received_at": as_moment(datetime.fromtimestamp(tablet.store.clock.wall_ms() / 1000, UTC) - timedelta(hours=6)),
+    }).record  # fmt: skip
+    tablet.write("task", None, {
+        "name": "长青舞蹈学校", "sort": "verify", "clue": clue, "institution": places[6], "area": about["area"], "address": about["address"],
+        "assigned": mine, "due": (today + timedelta(1)).isoformat(), "status": "planned",
+    })  # fmt: skip
 
 
 def _returned(tablet: Tablet, institution: str, now: datetime) -> None:

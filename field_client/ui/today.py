@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from flask import Response
 
-from field_client import agenda, covert, shifts
+from field_client import agenda, covert, shifts, tasks
 from field_client.search import Search
 from field_client.ui import here
 from field_client.ui.here import Nav, Screen
@@ -30,6 +30,7 @@ def today() -> Response | str:
     day = agenda.today_of(tablet)
     visits = agenda.visits(tablet)
     dangers = agenda.dangers(tablet, day)
+    jobs = tasks.waiting(tablet, day)
     late = [one for one in dangers if one.late]
     soon = [one for one in dangers if not one.late and one.days is not None and one.days <= agenda.SOON.days]
     return here.page(
@@ -41,7 +42,9 @@ def today() -> Response | str:
         late=late,
         soon=soon,
         later=len(dangers) - len(late) - len(soon),
-        names=Search(tablet.store).names({one.institution for one in (*late, *soon)}),
+        names=Search(tablet.store).names({*(one.institution for one in (*late, *soon)), *(one.institution for one in jobs if one.institution)}),
+        jobs=[one for one in jobs if one.mine],
+        others=[one for one in jobs if not one.mine],
         orders=agenda.orders(tablet, day),
         sightings=agenda.sightings(tablet),
         news=agenda.News(tablet).since(agenda.yesterday_ms(day)),

@@ -4,9 +4,15 @@ For whom and until when the county says, and its word stands (`authority`). Seve
 and patrol notes that did it are a set, so that two tablets without a network never lose each other's work; what they write
 differently as the result is a conflict for staff, as everywhere. A task that was cancelled meanwhile keeps what was done:
 the step is parked, the inspection is a record of its own.
+
+That a task is under way is no status: it is under way when it names an inspection or a patrol note and is not done. A step that
+says no more than that would be one more thing on which two tablets without a network disagree (decisions/0059).
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 from schemas.base import DESK_ROLES, Due, RecordSchema, Section
 from schemas.fields import (
@@ -51,23 +57,18 @@ class Task(RecordSchema):
     search = ("name", "address", "instructions")
     indexed = ("clue", "hazard", "institution")
     sorts = ("status", "due", "sort")
-    runs_out = Due("due", frozenset({"planned", "under_way"}))
+    runs_out = Due("due", frozenset({"planned"}))
     workflow = Workflow(
         initial="planned",
         statuses={
             "planned": Status(Label("待办", "Planned")),
-            "under_way": Status(Label("进行中", "Under way")),
             "done": Status(Label("已完成", "Done")),
             "cancelled": Status(Label("已取消", "Cancelled"), locked=True),
         },
         transitions=(
-            Transition("planned", "under_way", Label("开始", "Begin"), DOERS),
             Transition("planned", "done", Label("完成", "Done"), DOERS),
-            Transition("under_way", "done", Label("完成", "Done"), DOERS),
-            Transition("under_way", "planned", Label("放回待办", "Put back"), DOERS),
             Transition("done", "planned", Label("退回重做", "To be done again"), STAFF),
             Transition("planned", "cancelled", Label("取消", "Cancel"), STAFF, ("cancelled_why",)),
-            Transition("under_way", "cancelled", Label("取消", "Cancel"), STAFF, ("cancelled_why",)),
         ),
         always_open=frozenset({"notes", "inspections", "patrol_notes"}),
     )
@@ -108,3 +109,8 @@ class Task(RecordSchema):
     cancelled_why = Text(Label("取消原因", "Why it was cancelled"), most=1000, lines=True, writer="staff")
     notes = Notes(Label("补充", "Notes"))
     status = Workflowed(Label("状态", "Status"), tuple(workflow.statuses))
+
+
+def begun(values: Mapping[str, Any]) -> bool:
+    """Whether somebody has begun it: path → value names an inspection or a patrol note that is for it."""
+    return any(value is True and path.startswith(("inspections/", "patrol_notes/")) for path, value in values.items())

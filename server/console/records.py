@@ -48,7 +48,7 @@ NOT_IN_FORMS = frozenset({"status", "evidence", "answers", "signatures", "entrie
 """Widgets of what is not typed into a form: files, signatures, steps of a workflow, what other pages are for."""
 TAKEN_ELSEWHERE: Mapping[str, frozenset[str]] = {
     "clue": frozenset({"assigned", "verified", "closed", "reopened"}),
-    "task": frozenset({"under_way", "done", "planned", "cancelled"}),
+    "task": frozenset({"done", "planned", "cancelled"}),
     "patrol_note": frozenset({"referred"}),
 }
 """kind → statuses that only its own desk gives, because more than the status belongs to the step."""

@@ -11,7 +11,7 @@ from werkzeug.datastructures import MultiDict
 
 from schemas import words
 from schemas.kinds.institution import Institution
-from schemas.kinds.task import SORTS, Task
+from schemas.kinds.task import SORTS, Task, begun
 from schemas.labels import Label
 from server import records, tasks
 from server.console import tabling
@@ -46,6 +46,7 @@ class Line(NamedTuple):
     record: str
     row: Mapping[str, Any]
     whom: Label
+    begun: bool
     days: int | None
     late: bool
     conflicted: bool
@@ -65,7 +66,7 @@ def listing() -> Answer:
         among = Searcher(house).ids(text, text_sight(who.sight), KIND) if text else None
         found = lists.page(conn, _wanted(who.sight, which, today, more, among), after=Mark.read(request.args.get("after", "")))
         named = records.names(house, conn, who.sight, [row["institution"] for row in found.rows if row["institution"]])
-        lines = [_line(row, _assigned(conn, row["record"]), today) for row in found.rows]
+        lines = [_line(row, records.read_any(house, conn, row["record"]).values, today) for row in found.rows]
     return page(
         "tasks/list.html",
         places=PLACES, which=which, counts=counts, q=text, sort=sort, sorts=SORTS, schema=Task, lines=lines, named=named,
@@ -79,14 +80,10 @@ def _wanted(sight: Any, which: str, today: str, more: list[Where], among: list[s
     return Wanted(KIND, sight.prefixes(), sight.departments, [*tests, *more], among, order, falling)
 
 
-def _line(row: Mapping[str, Any], whom: Label, today: str) -> Line:
+def _line(row: Mapping[str, Any], values: Mapping[str, Any], today: str) -> Line:
+    """`values`: all of the task; for whom it is and what was begun for it are no columns."""
     days = (date.fromisoformat(row["due"]) - date.fromisoformat(today)).days if row["due"] and row["status"] in OPEN else None
-    return Line(row["record"], row, whom, days, Task.overdue(row, today), row["conflicted"] != "[]")
-
-
-def _assigned(conn: Connection, record: str) -> Label:
-    """For whom a task is: one value with several parts, which is no column."""
-    return tasks.whom(records.read_any(instance(), conn, record).values.get("assigned"))
+    return Line(row["record"], row, tasks.whom(values.get("assigned")), begun(values), days, Task.overdue(row, today), row["conflicted"] != "[]")
 
 
 # --- planning ------------------------------------------------------------------------------------------------------------
@@ -172,7 +169,7 @@ def _shown(record: str, wrong: Problem | None, status: int) -> Answer:
         return answered(
             "tasks/one.html", status,
             seen=seen, schema=Task, title=records.title_of(house, seen.state), now=seen.values.get("status") or "planned",
-            named=records.names(house, conn, who.sight, [*refs, *done]), done=done, whom=tasks.whom(seen.values.get("assigned")),
+            named=records.names(house, conn, who.sight, [*refs, *done]), done=done, whom=tasks.whom(seen.values.get("assigned")), begun=begun(seen.values),
             doers=tasks.doers(house, conn, who.sight, str(seen.values.get("area") or "")) if who.may("tasks.write") else [],
             looked_at={path: seen.state.ids(path) for path in ("status", "due", "assigned", "instructions")},
             value_of=value_of, label_of=words.label_of, history=history, wrong=wrong, open=OPEN,
