@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 import requests
 
-from server import acts, decisions
+from server import acts, decisions, moments
 from server.storage import facts, states
 from server.storage.conflicts import Row
 from sync.core.fold import State
@@ -341,6 +341,18 @@ def test_a_whole_record_is_previewed_decided_and_taken_back_at_once(server: Test
     assert "整批撤销" in result.text
     staff.post(f"{answer.headers['Location']}/undo", {"reason": "规则选错"})
     assert len(scene.waiting(row.record)) == 2
+
+
+def test_a_day_is_previewed_and_decided_at_once(server: TestServer, scene: Scene, staff: Browser) -> None:
+    rows = [scene.conflict(), scene.conflict("funds", 100_00, 200_00)]
+    today = moments.day(server.clock())
+    preview = staff.get(f"merge/sweep?day={today}&rule=newest")
+    tickets = re.findall(r'name="ticket" value="([^"]+)"', preview.text)
+    assert all(any(row.id in ticket for ticket in tickets) for row in rows)
+    mine = [ticket for ticket in tickets if any(row.id in ticket for row in rows)]
+    done = staff.post("merge/sweep", {"day": today, "rule": "newest", "ticket": mine, "quick": "later"})
+    assert done.status_code == 303 and {scene.row(row.id).status for row in rows} == {"resolved"}
+    assert staff.get("merge/sweep?day=2020-01-01&rule=newest").text.count('name="ticket"') == 0
 
 
 def test_a_tablet_at_once_leaves_alone_what_changed_after_the_preview_and_proposes_what_takes_two(server: TestServer, staff: Browser) -> None:
