@@ -3,6 +3,7 @@
 // Drag, wheel, pinch, arrow keys, plus and minus. Positions are Web Mercator of WGS-84.
 const SIZE = 256, DEEPEST = 19, LISTED = 80;
 const BESIDE = [[0, 0], [13, -11], [-13, -11], [-13, 11], [13, 11], [0, -19], [0, 19], [19, 0], [-19, 0]];
+const FONT = getComputedStyle(document.body).fontFamily;
 const toX = (lon) => (lon + 180) / 360;
 const toY = (lat) => { const s = Math.sin(lat * Math.PI / 180); return 0.5 - Math.log((1 + s) / (1 - s)) / (4 * Math.PI); };
 const toLon = (x) => x * 360 - 180;
@@ -146,7 +147,7 @@ class Map_ {
         g.fillStyle = fill; g.fill(layer.path);
         g.restore();
         if (many > 1) {
-          g.fillStyle = ink; g.font = `600 ${radius > 20 ? 14 : 12}px sans-serif`; g.textAlign = "center"; g.textBaseline = "middle";
+          g.fillStyle = ink; g.font = `600 ${radius > 20 ? 14 : 12}px ${FONT}`; g.textAlign = "center"; g.textBaseline = "middle";
           g.fillText(many >= 10000 ? `${Math.round(many / 1000)}k` : String(many), px, py + (layer.input.value.endsWith(":due") ? radius / 4 : 1));
         } else if (records.length && records[0][1] && this.zoom > 12) {
           const title = records[0][1];
@@ -155,7 +156,7 @@ class Map_ {
       }
     }
     const taken = this.hit.map(({ px, py, many }) => { const half = many === 1 ? 9 : 14; return [px - half, py - half, px + half, py + half]; });
-    g.font = "13px sans-serif"; g.textAlign = "left"; g.textBaseline = "middle"; g.lineWidth = 4; g.lineJoin = "round";
+    g.font = `13px ${FONT}`; g.textAlign = "left"; g.textBaseline = "middle"; g.lineWidth = 4; g.lineJoin = "round";
     for (const [px, py, title] of named) {  // a name is written where nothing else is: right of its mark, left, below or above
       const wide = g.measureText(title).width;
       const free = [[px + 13, py], [px - 13 - wide, py], [px - wide / 2, py + 20], [px - wide / 2, py - 20]]
@@ -176,7 +177,7 @@ class Map_ {
   drawGrid(g) {
     const [s, w, n, e] = this.box();
     const step = [30, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001].find((one) => one / 360 * this.scale < 220) || 0.001;
-    g.strokeStyle = this.colour("--line-2"); g.fillStyle = this.colour("--ink-3"); g.lineWidth = 1; g.font = "11px sans-serif"; g.textAlign = "left"; g.textBaseline = "top";
+    g.strokeStyle = this.colour("--line-2"); g.fillStyle = this.colour("--ink-3"); g.lineWidth = 1; g.font = `11px ${FONT}`; g.textAlign = "left"; g.textBaseline = "top";
     const digits = Math.max(0, Math.ceil(-Math.log10(step)));
     for (let lon = Math.ceil(w / step) * step; lon <= e; lon += step) { const [px] = this.place(0, lon); g.beginPath(); g.moveTo(px, 0); g.lineTo(px, this.height); g.stroke(); g.fillText(`${lon.toFixed(digits)}°E`, px + 4, 4); }
     for (let lat = Math.ceil(s / step) * step; lat <= n; lat += step) { const [, py] = this.place(lat, 0); g.beginPath(); g.moveTo(0, py); g.lineTo(this.width, py); g.stroke(); g.fillText(`${lat.toFixed(digits)}°N`, 4, py + 4); }
@@ -213,7 +214,7 @@ class Map_ {
     if (!long) return;
     const wide = long / metres, px = this.width - wide - 14, py = this.height - 14;
     g.strokeStyle = this.colour("--ink-2"); g.fillStyle = this.colour("--ink-2"); g.lineWidth = 2; g.beginPath(); g.moveTo(px, py - 5); g.lineTo(px, py); g.lineTo(px + wide, py); g.lineTo(px + wide, py - 5); g.stroke();
-    g.font = "11px sans-serif"; g.textAlign = "center"; g.textBaseline = "bottom"; g.fillText(long >= 1000 ? `${long / 1000} km` : `${long} m`, px + wide / 2, py - 2);
+    g.font = `11px ${FONT}`; g.textAlign = "center"; g.textBaseline = "bottom"; g.fillText(long >= 1000 ? `${long / 1000} km` : `${long} m`, px + wide / 2, py - 2);
   }
 
   choose(px, py) {
