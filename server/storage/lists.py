@@ -120,10 +120,12 @@ class Count(NamedTuple):
 
 
 class _Source(NamedTuple):
-    """Which rows to look at: those of an index, or (None) as the database likes. `few`: so few that order costs nothing."""
+    """Which rows to look at: those of an index, or (None) as the database likes. `few`: so few that order costs nothing;
+    `number`: how many, as far as they were counted."""
 
     by: str | None
     few: bool
+    number: int
 
 
 class Lists:
@@ -211,10 +213,11 @@ class Lists:
         """What holds for the rows of a list; None where nothing is in sight."""
         return None if blind(table, wanted) else self._conditions(table, wanted)
 
-    def narrow(self, conn: Connection, wanted: Wanted, most: int) -> tuple[bool, str | None]:
-        """Whether some index leaves at most so many rows of a list, and which one; None: as the database likes."""
+    def narrow(self, conn: Connection, wanted: Wanted, most: int) -> tuple[int, str | None]:
+        """How many rows of a list are looked at by the index that leaves the fewest, counted to one more than `most`, and that
+        index (None: as the database likes)."""
         source = self._source(conn, self._projections.table(wanted.kind), wanted, most)
-        return (True, None) if source is None else (source.few, source.by)
+        return (0, None) if source is None else (source.number, source.by)
 
     # --- which rows are looked at ----------------------------------------------------------------------------------
 
@@ -259,7 +262,7 @@ class Lists:
         if blind(table, wanted):
             return None
         if wanted.among is not None and len(wanted.among) <= most:
-            return _Source(None, True)
+            return _Source(None, True, len(wanted.among))
         best: tuple[int, str] | None = None
         for name, condition in self._indexed(table, wanted):
             inner: Select[Any] = select(literal_column("1")).select_from(read_by(table, name)).where(condition).limit(most + 1)
@@ -267,19 +270,19 @@ class Lists:
             if best is None or number < best[0]:
                 best = (number, name)
         if any(one.does == "contested" for one in wanted.tests):
-            return _Source(None, True)
+            return _Source(None, True, 0)
         if best is None:
-            return _Source(None, False)
-        return _Source(best[1], best[0] <= most)
+            return _Source(None, False, most + 1)
+        return _Source(best[1], best[0] <= most, best[0])
 
     def _walk(self, table: Table, wanted: Wanted) -> _Source | None:
         """The index that has the order of a list; None where there is none for it."""
         if wanted.order in self._ordered(table):
-            return _Source(_order_index(table, wanted.order), False)
+            return _Source(_order_index(table, wanted.order), False, FEW + 1)
         if wanted.order != "record":
             return None
         equal = [one.field for one in wanted.tests if one.does == "is" and one.field in self._ordered(table)]
-        return _Source(_order_index(table, equal[0]) if equal else f"sqlite_autoindex_{table.name}_1", False)
+        return _Source(_order_index(table, equal[0]) if equal else f"sqlite_autoindex_{table.name}_1", False, FEW + 1)
 
     def _indexed(self, table: Table, wanted: Wanted) -> Iterator[tuple[str, ColumnElement[Any]]]:
         if "" not in wanted.areas:

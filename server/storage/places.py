@@ -32,7 +32,7 @@ from server.storage.tables import aliases
 
 MOST = 4_096
 """Cells that one look at the map answers with; a box of more is answered at a coarser scale."""
-MOST_ROWS, MOST_LENT = 50_000, 10_000
+MOST_ROWS, MOST_LENT = 20_000, 10_000
 """Rows that are counted for one look at the map; and of those whose position is another record's, which costs more."""
 NEAR = 2_000
 """Records in a box from which those that stand there are found; where there are more, they are found from those."""
@@ -78,8 +78,8 @@ def clusters(
     frame = cells.frame_of(box, min(zoom, DEEPEST))
     coarse = cells.frame_of(box, min(zoom, LEVELS[0]), MOST)
     kept = look.kept_in(coarse) if look.kept else {}
-    crowded = sum(one.many for one in kept.values()) > FEW
-    own = None if crowded and zoom <= LEVELS[0] else look.own(frame)
+    there = sum(one.many for one in kept.values()) if look.kept else None
+    own = None if there is not None and there > FEW and zoom <= LEVELS[0] else look.own(frame, there)
     if own is None or (look.kept and own.newest is not None):  # a box of streets that holds a city: as far as the counts go
         frame, heaps = coarse, {cell: _Heap(one, []) for cell, one in kept.items()}
         parts = look.lent(frame)
@@ -121,10 +121,12 @@ class _Heap(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """Selects of (record, lat, lon) that together are a part of a list; `newest`: among so many newest records only."""
+    """Selects of (record, lat, lon) that together are a part of a list; `newest`: among so many newest records only; `few`:
+    whether they are at most `FEW`, where that is known."""
 
     reads: list[Any]
     newest: int | None
+    few: bool | None = None
 
 
 def _add(heaps: dict[tuple[int, int], _Heap], more: dict[tuple[int, int], _Heap]) -> int:
@@ -186,15 +188,21 @@ class _Look:
     def kept_in(self, frame: Frame) -> dict[tuple[int, int], Sum]:
         return self._projections.cells.within(self._conn, self._wanted.kind, self._wanted.areas, frame)
 
-    def own(self, frame: Frame | None) -> _Part:
-        """What stands by a position of its own, in a frame or everywhere."""
+    def own(self, frame: Frame | None, most: int | None = None) -> _Part:
+        """What stands by a position of its own, in a frame or everywhere. `most`: where it is known that there are no more."""
         if self._standing.own is None or self._conditions is None:
             return _Part([], None)
         lat, lon = column(self._standing.own[0], Integer), column(self._standing.own[1], Integer)
-        here = [_in(lat, lon, frame.box if frame else None), on_earth(lat, lon), *self._conditions]
-        index, newest, more = self._rows(MOST_ROWS, index_of(self._wanted.kind, self._standing.own[0]) if frame else None, here)
+        there = [_in(lat, lon, frame.box if frame else None), on_earth(lat, lon)]
+        here = [*there, *self._conditions]
+        by_place, newest, more = index_of(self._wanted.kind, self._standing.own[0]) if frame else None, None, list[Any]()
+        if most is not None and most <= MOST_ROWS:  # nothing has to be counted before
+            number, by = self._lists.narrow(self._conn, self._wanted, most)
+            index = by if number <= most else by_place
+        else:
+            index, newest, more = self._rows(MOST_ROWS, by_place, there)
         read = select(column("record", Text).label("record"), lat.label("lat"), lon.label("lon"))
-        return _Part([read.select_from(_table(self._projections, self._wanted.kind, index)).where(*here, *more)], newest)
+        return _Part([read.select_from(_table(self._projections, self._wanted.kind, index)).where(*here, *more)], newest, most is not None and most <= FEW or None)
 
     def lent(self, frame: Frame | None) -> list[_Part]:
         """What stands in the position of another record: under the id that this has now, and under one that it had before."""
@@ -210,8 +218,7 @@ class _Look:
         index: str | None = stands_by(self._wanted.kind)
         newest, more = None, list[Any]()
         if not near:
-            unasked = self._lists.conditions(self._table, replace(self._wanted, tests=(), among=None, departments=None)) or []
-            index, newest, more = self._rows(MOST_LENT, index, [*alone, *unasked])
+            index, newest, more = self._rows(MOST_LENT, index, alone)
         own = (
             select(column("record").label("name"), through.label("through"))
             .select_from(_table(self._projections, self._wanted.kind, index))
@@ -232,7 +239,7 @@ class _Look:
         high, wide = cells.size_of(frame.zoom)
         found: dict[tuple[int, int], _Heap] = {}
         for read in part.reads:
-            few = self._number(read, FEW) <= FEW
+            few = part.few if part.few is not None else self._number(read, FEW) <= FEW
             # A name costs a look at the row; without one the index alone answers.
             rows = read.subquery() if few else read.with_only_columns(*[one for one in read.selected_columns if one.key != "record"]).subquery()
             lat, lon = rows.c.lat, rows.c.lon
@@ -253,15 +260,19 @@ class _Look:
             boxes += [Box(*corners)] if corners[0] is not None else []
         return boxes[0] if boxes else None
 
-    def _rows(self, most: int, index: str | None, here: Sequence[Any]) -> tuple[str | None, int | None, list[Any]]:
-        """By which index at most so many rows are read; where none leaves so few, the newest, which the last says."""
-        few, by = self._lists.narrow(self._conn, self._wanted, most)
-        if few:
-            return by, None, []
+    def _rows(self, most: int, index: str | None, there: Sequence[Any]) -> tuple[str | None, int | None, list[Any]]:
+        """By which index at most so many rows are read; where none leaves so few, the newest, which the last says.
+
+        `index` knows `there` and the scope; what it does not know is left out when its rows are counted."""
+        number, by = self._lists.narrow(self._conn, self._wanted, most)
         if index is not None:
-            read: Any = select(literal_column("1")).select_from(_table(self._projections, self._wanted.kind, index)).where(*here)
-            if self._number(read, most) <= most:
+            unasked = self._lists.conditions(self._table, replace(self._wanted, tests=(), among=None, departments=None)) or []
+            read: Any = select(literal_column("1")).select_from(_table(self._projections, self._wanted.kind, index)).where(*there, *unasked)
+            least = min(number, most)
+            if self._number(read, least) <= least:
                 return index, None, []
+        if number <= most:
+            return by, None, []
         primary, record = f"sqlite_autoindex_{self._table.name}_1", column("record", Text)
         newest = select(record).select_from(_table(self._projections, self._wanted.kind, primary)).order_by(record.desc())
         since = self._conn.scalar(newest.offset(most).limit(1))
