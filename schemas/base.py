@@ -18,7 +18,18 @@ from typing import Any, ClassVar, NamedTuple
 
 import marshmallow
 
-from schemas.fields import Area, Choice, Invalid, MergeType, Point, RecordField, Refusal, check_opaque, check_value
+from schemas.fields import (
+    Area,
+    Choice,
+    Invalid,
+    MergeType,
+    Point,
+    RecordField,
+    Refusal,
+    Tags,
+    check_opaque,
+    check_value,
+)
 from schemas.labels import Label
 from schemas.paths import DELETED
 from schemas.workflow import Workflow
@@ -209,6 +220,13 @@ class RecordSchema(marshmallow.Schema):
     def points(cls) -> Iterator[str]:
         """The single fields that hold a position."""
         return (name for name, field in cls.fields_by_name().items() if isinstance(field, Point))
+
+    @classmethod
+    def tagged(cls) -> Iterator[str]:
+        """The tag fields whose keys are a short list: the options of the field, or the departments that see a record."""
+        for name, field in cls.fields_by_name().items():
+            if isinstance(field, Tags) and (field.options or name == DEPARTMENTS):
+                yield name
 
     @classmethod
     def names_departments(cls) -> bool:

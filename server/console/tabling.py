@@ -19,7 +19,21 @@ from werkzeug.datastructures import MultiDict
 from schemas import words
 from schemas.base import RecordSchema
 from schemas.certificates import CHINA
-from schemas.fields import Area, Choice, Date, Digest, Flag, Integer, Moment, Money, RecordField, Ref, Text, Workflowed
+from schemas.fields import (
+    Area,
+    Choice,
+    Date,
+    Digest,
+    Flag,
+    Integer,
+    Moment,
+    Money,
+    RecordField,
+    Ref,
+    Tags,
+    Text,
+    Workflowed,
+)
 from schemas.kinds.division import shortened
 from schemas.labels import Label
 from schemas.workflow import Workflow
@@ -53,7 +67,7 @@ class Column(NamedTuple):
 
     @property
     def ordered(self) -> bool:
-        return self.field is not None or self.name in OWN
+        return self.field is not None and not self.field.keyed or self.name in OWN
 
     @property
     def number(self) -> bool:
@@ -94,9 +108,10 @@ class Asked:
 
 def columns_of(schema: type[RecordSchema], role: str) -> list[Column]:
     """Every column that a role may see, the title first."""
-    names = [name for name, one in schema.projected() if role not in one.hidden_from]
-    names.sort(key=lambda name: name != schema.title)
     fields = schema.fields_by_name()
+    names = [name for name, one in schema.projected() if role not in one.hidden_from]
+    names += [name for name in schema.tagged() if role not in fields[name].hidden_from and _options(fields[name])]
+    names.sort(key=lambda name: name != schema.title)
     own = [Column(name, label, None) for name, label in OWN.items()]
     graded = [Column(GRADE, GRADE_LABEL, None)] if schema.kind in GRADED else []
     return [*(Column(name, fields[name].label, fields[name]) for name in names), *graded, *own]
@@ -177,7 +192,7 @@ def _among(status: str, workflow: Workflow, some: Collection[str]) -> Where:
 def _condition(schema: type[RecordSchema], column: Column, args: Args, asked: Asked, places: Places) -> None:
     one, name = column.field, column.name
     said = args.get(f"f-{name}", "").strip()
-    if isinstance(one, (Choice, Workflowed, Flag)):
+    if isinstance(one, (Choice, Workflowed, Flag, Tags)):
         _chosen(schema, column, args.getlist(f"f-{name}"), asked)
     elif isinstance(one, (Date, Moment, Integer)):
         _range(column, args.get(f"from-{name}", "").strip(), args.get(f"to-{name}", "").strip(), asked)
@@ -213,6 +228,10 @@ def _chosen(schema: type[RecordSchema], column: Column, said: Sequence[str], ask
     if not known:
         return
     values: list[Any] = [None if code == EMPTY else code for code in known]
+    if isinstance(column.field, Tags):
+        asked.tests.append(Where("tagged", column.name, values))
+        asked.told.append(((f"f-{column.name}",), _chosen_said(column, options, known)))
+        return
     if isinstance(column.field, Flag):
         values = [None if code == EMPTY else code == YES for code in known]
     workflow = schema.workflow
@@ -220,8 +239,17 @@ def _chosen(schema: type[RecordSchema], column: Column, said: Sequence[str], ask
         values.append(None)  # a record whose status nobody wrote is where its life begins
     asked.tests.append(Where("is", column.name, values[0]) if len(values) == 1 and values[0] is not None
                        else Where("among", column.name, values))  # fmt: skip
+    asked.told.append(((f"f-{column.name}",), _chosen_said(column, options, known)))
+
+
+def _chosen_said(column: Column, options: Mapping[str, Label], known: Sequence[str]) -> Label:
     zh, en = "、".join(options[code].zh for code in known), ", ".join(options[code].en for code in known)
-    asked.told.append(((f"f-{column.name}",), Label(f"{column.label.zh}：{zh}", f"{column.label.en}: {en}")))
+    return Label(f"{column.label.zh}：{zh}", f"{column.label.en}: {en}")
+
+
+def _options(one: RecordField) -> Mapping[str, Label]:
+    """The tags that may be set, where the field names them."""
+    return one.options or {} if isinstance(one, Tags) else {}
 
 
 def options_of(schema: type[RecordSchema], one: RecordField | None) -> dict[str, Label]:
@@ -231,6 +259,8 @@ def options_of(schema: type[RecordSchema], one: RecordField | None) -> dict[str,
             return {**one.options, EMPTY: Label("未填", "empty")}
         case Workflowed() if schema.workflow is not None:
             return {code: status.label for code, status in schema.workflow.statuses.items() if code in one.statuses}
+        case Tags():
+            return {**_options(one), EMPTY: Label("无", "none")}
         case Flag():
             return {YES: words.YES, NO: words.NO, EMPTY: Label("未填", "empty")}
     return {}
@@ -322,6 +352,11 @@ def cell(
     if column.name in orjson.loads(row["conflicted"]):
         return Cell(IN_CONFLICT, "clash")
     value = row[column.name]
+    if isinstance(column.field, Tags):
+        options = _options(column.field)
+        codes = sorted(filter(None, (value or "").split(",")), key=lambda code: list(options).index(code) if code in options else len(options))
+        labels = [options.get(code) or words.same(code) for code in codes]
+        return Cell(Label("、".join(one.zh for one in labels), ", ".join(one.en for one in labels)) if labels else None)
     if value is None and isinstance(column.field, Workflowed) and schema.workflow is not None:
         value = schema.workflow.initial
     if isinstance(column.field, Ref) and isinstance(value, str):

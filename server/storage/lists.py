@@ -47,8 +47,8 @@ PAGE = 50
 PATIENCE_MS = 150
 """Counting stops after this long: a page does not wait for a number."""
 
-Does = Literal["is", "among", "from", "not_before", "to", "empty", "filled", "holds", "below", "contested"]
-"""among: one of several, of which None is empty; not_before: from a value on, or empty; below: a division code that begins so; holds: text that contains it; contested: something waits for a decision"""
+Does = Literal["is", "among", "from", "not_before", "to", "empty", "filled", "holds", "tagged", "below", "contested"]
+"""among: one of several, of which None is empty; not_before: from a value on, or empty; tagged: with one of several tags, of which None is none at all; below: a division code that begins so; holds: text that contains it; contested: something waits for a decision"""
 LAST = "\U0010ffff"
 
 _RANGES = frozenset({"is", "among", "from", "to", "below"})
@@ -366,6 +366,9 @@ def _condition(table: Table, test: Where) -> ColumnElement[Any]:
                 found = or_(found, field.is_(None))
         case "from":
             found = field >= test.value
+        case "tagged":
+            keys = (func.instr(field, f",{one},") > 0 if one is not None else field.is_(None) for one in test.value)
+            found = or_(false(), *keys)
         case "not_before":
             found = or_(field >= test.value, field.is_(None))
         case "to":

@@ -7,8 +7,8 @@ conflict is NULL and named in `conflicted`, so that no list ever shows a value t
 Beside the fields a row has columns of its own (`OWN`): where the record belongs (`scope`, the division code that decides
 who sees it; it stands even while the area is in conflict), when its newest live value was written (`newest`, ms), and the
 latitude and longitude of each position in 1e-7 degree. A kind with a workflow has when its status was given (`stepped`, ms; NULL
-where it is in conflict). Where a kind names departments, their codes are in one column,
-between commas. Columns by which people put long lists in order (`sorts`) have an
+where it is in conflict). The tags of a field with options, and the
+departments that a kind names, are in one column each, between commas. Columns by which people put long lists in order (`sorts`) have an
 index that tells order and scope without a look at the rows.
 """
 
@@ -23,7 +23,7 @@ import orjson
 from sqlalchemy import BigInteger, Boolean, Column, Connection, Index, MetaData, Table, Text, and_, select
 from sqlalchemy.schema import CreateTable
 
-from schemas.base import DEPARTMENTS, RecordSchema
+from schemas.base import RecordSchema
 from schemas.fields import Ref
 from schemas.registry import Registry
 from server.storage import cells, facts, states
@@ -67,6 +67,7 @@ class Projections:
         self._tables = {schema.kind: self._table(schema) for schema in registry}
         self.cells = Cells(self.metadata)
         self._points = {schema.kind: list(schema.points()) for schema in registry}
+        self._tags = {schema.kind: list(schema.tagged()) for schema in registry}
         self._writes = {
             kind: Bulk(table, [c.name for c in table.columns], conflict=("record",))
             for kind, table in self._tables.items()
@@ -223,8 +224,7 @@ class Projections:
             for field_name, field in schema.projected()
             if field_name not in OWN
         ]
-        if schema.names_departments():
-            columns.append(Column(DEPARTMENTS, Text))
+        columns += [Column(field_name, Text) for field_name in schema.tagged()]
         axes = [Column(axis, BigInteger) for name in schema.points() for axis in axes_of(name)]
         if schema.status_path() is not None:
             axes.append(Column(STEPPED, BigInteger))
@@ -269,8 +269,7 @@ class Projections:
             if name in live:
                 (value,) = live[name].values()
             row.append(value if type(value) is holds else None)  # staff may have admitted a value of another type
-        if self._registry[state.kind].names_departments():
-            row.append(_departments(state))
+        row += _tagged(state, self._tags[state.kind])
         for name in self._points[state.kind]:
             row += _axes(next(iter(live[name].values())) if name in live else None)
         if (status := self._registry[state.kind].status_path()) is not None:
@@ -293,12 +292,12 @@ class Projections:
         values = (
             shown.get(name) if type(shown.get(name)) is holds else None for name, holds in self._columns[state.kind]
         )
-        departments = (_departments(state),) if self._registry[state.kind].names_departments() else ()
+        tags = _tagged(state, self._tags[state.kind])
         axes = (one for name in self._points[state.kind] for one in _axes(shown.get(name)))
         own = (state.record, state.rev, deleted(state), orjson.dumps(unclear).decode(), self._scope(state), _newest(state))
         status = self._registry[state.kind].status_path()
         stepped = () if status is None else (None if status in unclear else _stepped(state, status),)
-        return (*own, *values, *departments, *axes, *stepped)
+        return (*own, *values, *tags, *axes, *stepped)
 
 
 def _said(conn: Connection, fact: str) -> dict[str, str]:
@@ -342,10 +341,15 @@ def _axes(value: Any) -> tuple[int | None, int | None]:
     return found if type(found[0]) is int and type(found[1]) is int else (None, None)
 
 
-def _departments(state: State) -> str | None:
-    start = f"{DEPARTMENTS}/"
-    named = [path[len(start) :] for path, live in state.live.items() if path.startswith(start) and True in live.values()]
-    return f",{','.join(sorted(named))}," if named else None
+def _tagged(state: State, names: Sequence[str]) -> list[str | None]:
+    """The keys of each of these tag fields that stand, between commas; None where none does."""
+    found: dict[str, list[str]] = {name: [] for name in names}
+    if names:
+        for path, live in state.live.items():
+            name, slash, key = path.partition("/")
+            if slash and name in found and True in live.values():
+                found[name].append(key)
+    return [f",{','.join(sorted(keys))}," if keys else None for keys in found.values()]
 
 
 def _newest(state: State) -> int:

@@ -124,6 +124,20 @@ def test_conditions_of_an_address_are_applied_and_bad_ones_are_told(lead: Browse
         assert lead.get(f"records/institution?{bad}").status_code == 200
 
 
+def test_tags_are_a_column_and_a_condition(lead: Browser, filled: Filled) -> None:
+    tablet, (first, second) = filled.tablet, filled.institutions[11:13]
+    tablet.push(tablet.change("institution", first, {"features/food": True, "features/dorm": True}), tablet.change("institution", second, {"features/food": True}))
+    listed = lead.get("records/institution?f-features=food&cols=name,features&order=name&dir=up")
+    assert set(rows(listed)) == {first, second} and "供餐、住宿" in text_of(listed) and "特征：供餐" in text_of(listed)
+    assert rows(lead.get("records/institution?f-features=dorm")) == [first]
+    assert set(rows(lead.get("records/institution?f-features=dorm&f-features=food"))) == {first, second}
+    assert not {first, second} & set(rows(lead.get("records/institution?f-features=-")))
+    tablet.push(tablet.change("institution", second, {"features/food": False}, {"features/food": []}))
+    assert lead.get("records/institution?order=features").status_code == 200
+    sheet = openpyxl.load_workbook(io.BytesIO(export(lead, "institution", "xlsx", "f-features=dorm&cols=name,features").content)).active
+    assert [cell.value for cell in sheet[2]][2] == "供餐、住宿"
+
+
 def test_a_view_is_kept_for_its_owner_alone(server: TestServer, lead: Browser, stranger: Browser) -> None:
     lead.get("records/institution")
     lead.post("records/institution/views", {"name": "艺术类", "query": "f-category=art"})
