@@ -67,7 +67,7 @@ def census(home: Path, keys: Secrets) -> Counter[str]:
     with closing(tablet_in(home, keys)) as tablet:
         found = Counter({kind: len(tablet.records(kind)) for kind in tablet.kinds()})
         found["evidence"] = sum(tablet.values(one).get("role") == "original" for one in tablet.records("evidence"))
-        for kind in ("institution", "inspection", "hazard", "patrol_note"):
+        for kind in ("institution", "inspection", "hazard", "patrol_note", "task", "clue"):
             for record in tablet.records(kind):
                 values = tablet.values(record)
                 found[f"{kind}:{values.get('status')}"] += 1
@@ -119,6 +119,7 @@ def _worked(ui: Screen, server: TestServer) -> dict[str, str]:
         tablet.store.note("practice", False)
         places = tablet.records("institution")
         ids |= {"place": next(one for one in places if "长青" in tablet.values(one)["name"]), "note": tablet.records("patrol_note")[0]}
+        ids |= {"task": next(one for one in tablet.records("task") if "clue" not in tablet.values(one)), "clue": tablet.records("clue")[0]}
         ids |= _visits(ui, tablet)
         ids |= _hazard(ui, tablet, ids["long"])
         search = Search(tablet.store)

@@ -117,6 +117,12 @@ def draw(page: Page, selector: str) -> None:
     page.mouse.up()
 
 
+def verify(page: Page, hand: Hand) -> None:
+    page.locator(".outcomes label").first.click()
+    page.fill("#result", "停课公告贴在门上，屋内无人")
+    tap("#verify button.primary")(page, hand)
+
+
 def to_pin(page: Page, _: Hand) -> None:
     page.fill("#url", "http://127.0.0.1:9")
     page.fill("#code", "K7M2-P9XD-4HTR")
@@ -174,6 +180,9 @@ ROWS: tuple[Row, ...] = (
     Row("patrol", "/patrol", "notes/new.html", fill("form[data-keep] button.primary", spot="坡子街", seen="门口有学生"), SAVED,
         {"patrol_note": 1, "patrol_note:noted": 1}, {"#spot": "坡子街", "#seen": "门口有学生"}),
     Row("patrol-note", "/patrol/{note}", "notes/show.html", fill("form[data-keep=note] button", text="又来了十人"), SAVED, {"notes/": 1}, NOTE),
+    Row("task", "/tasks/{task}", "tasks/show.html", fill("form[data-keep=note] button", text="大门锁闭，改日再来"), SAVED, {"notes/": 1}, NOTE),
+    Row("clue", "/clues/{clue}", "tasks/show.html", verify, SAVED,
+        {"clue:verified": 1, "clue:received": -1, "task:done": 1, "task:planned": -1}, {"#result": "停课公告贴在门上"}),
     Row("sync", "/sync", "sync/ledger.html", tap("form[action$=now] button"), "#hand-in"),
     Row("stick", "/couriers", "couriers/couriers.html",
         fill("form[data-keep=out] button.primary", folder="{folder}", passphrase="eight-or-more", again="eight-or-more"), SAVED,
