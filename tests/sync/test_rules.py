@@ -155,6 +155,23 @@ def test_moving_a_record_needs_the_right_for_both_ends() -> None:
     assert judge(change("m", {"area": "430102001001"}, state), state).status == "accepted"
 
 
+def test_where_a_record_lies_now_is_not_told_to_who_writes_to_it_from_outside() -> None:
+    told = judge(change("c", {"findings": "二楼"}), record(({"area": "440101001001"}, "officer")))
+    assert told.reason == "scope" and "440101" not in told.detail.zh + told.detail.en
+    assert "440101001001" in judge(change("d", {"area": "440101001001"}), None).detail.en
+
+
+def test_reference_data_is_written_by_nobody_whose_grants_have_ended() -> None:
+    checklist = shipped()["checklist"]
+    one = compose(
+        id="c", kind="checklist", record="r", by=["p1"], schema=1, hlc="0192f3b11234-0000", set={"name": ("清单", [])},
+        clock={"wall": 1, "mono": 1, "boot": "b", "off": 0},
+    )  # fmt: skip
+    nothing = Facts(lambda digests: set())
+    assert dispose(one, checklist, None, Rights("province", ("43",)), nothing).status == "accepted"
+    assert dispose(one, checklist, None, Rights("province", ()), nothing).reason == "scope"
+
+
 def test_a_revoked_device_is_parked_whatever_it_sends() -> None:
     assert judge(change("c", WHOLE), None, Rights("officer", ("4301",), True)).reason == "revoked"
 
