@@ -78,7 +78,7 @@ def open_page(chromium: Browser) -> Iterator[Opener]:
         page = context.new_page()
         page.set_default_timeout(15_000)
         page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("response", lambda one: wrong.append(f"{one.status} {one.url}") if one.status >= 500 else None)
+        page.on("response", lambda one: wrong.append(f"{one.status} {one.url}") if one.status >= 500 and one.status != 507 else None)
         page.on("console", lambda said: wrong.append(said.text) if "Content Security Policy" in said.text else None)
         return page
 

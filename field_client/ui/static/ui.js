@@ -14,9 +14,9 @@ const away = document.querySelector("[data-away]");
 let heard = performance.now(), held = null;
 
 function there() {  // a moment of waiting: whoever was heard just now is there
-  if (performance.now() - heard < 1_000) return true;
+  if (performance.now() - heard < 250) return true;
   const ask = new XMLHttpRequest();
-  ask.open("HEAD", import.meta.url, false);
+  ask.open("HEAD", `${import.meta.url}&at=${Date.now()}`, false);  // an address of its own: the browser keeps this file for a year
   try { ask.send(); } catch { return false; }
   heard = performance.now();
   return true;
@@ -46,7 +46,7 @@ const opened = () => (asking ||= unlocked().finally(() => { asking = null; }));
 
 async function unlocked() {
   const chip = document.getElementById("sync-chip");
-  if (!ask || !chip || (await fetch(chip.dataset.watch, { headers: { Accept: "application/json" } })).status !== 401) return;
+  if (!ask || !chip || (await fetch(chip.dataset.watch, { headers: { Accept: "application/json" } }).catch(() => null))?.status !== 401) return;
   const field = ask.querySelector("input"), refused = ask.querySelector("[data-refused]");
   if (!ask.open) ask.showModal();
   await new Promise((go) => ask.querySelector("form").addEventListener("submit", async function tried(event) {
@@ -114,7 +114,7 @@ for (const form of by("form[data-once]")) form.addEventListener("submit", (event
 for (const input of by("input[data-send]")) input.addEventListener("change", () => { if (input.files.length) input.form.requestSubmit(); });
 for (const link of by("[data-back]")) { link.hidden = history.length < 2; link.addEventListener("click", (event) => { event.preventDefault(); if (there()) history.back(); else hold(() => history.back()); }); }
 
-for (const place of by("[data-fill]")) fetch(place.dataset.fill, { headers: { Accept: "text/html" } }).then(async (answer) => { if (answer.ok && !answer.redirected) place.innerHTML = await answer.text(); });
+for (const place of by("[data-fill]")) fetch(place.dataset.fill, { headers: { Accept: "text/html" } }).then(async (answer) => { if (answer.ok && !answer.redirected) place.innerHTML = await answer.text(); }).catch(() => {});
 
 // --- how far the background is: often while it works, seldom while it rests, not at all while nobody looks ---
 const PAUSES = { running: 1_000, waiting: 15_000 };
@@ -162,8 +162,8 @@ function show(one, told) {
 // Takes a piece of a page in anew, unless somebody is just pressing something in it.
 async function refresh(place, address) {
   if (place.querySelector(":active, [data-sent]")) return;
-  const answer = await fetch(address, { headers: { Accept: "text/html" } });
-  if (answer.ok && !answer.redirected) place.innerHTML = await answer.text();
+  const answer = await fetch(address, { headers: { Accept: "text/html" } }).catch(() => null);
+  if (answer?.ok && !answer.redirected) place.innerHTML = await answer.text();
 }
 
 // --- a QR code, out of a photo or of stills of the camera until one fits; what it says is filled in and sent ---
@@ -224,8 +224,8 @@ for (const form of by("form[data-live]")) {
     const words = new URLSearchParams({ ...Object.fromEntries(new FormData(form)), ...extra });
     history.replaceState(null, "", `${form.action}?${words}`);
     words.set("piece", "1");
-    const answer = await fetch(`${form.action}?${words}`, { headers: { Accept: "text/html" } });
-    if (mine !== asked || !answer.ok || answer.redirected) return;
+    const answer = await fetch(`${form.action}?${words}`, { headers: { Accept: "text/html" } }).catch(() => null);
+    if (mine !== asked || !answer?.ok || answer.redirected) return;
     place.innerHTML = await answer.text();
   };
   form.addEventListener("input", () => {
@@ -248,8 +248,8 @@ for (const form of by("form[data-alike]")) {
   const place = document.getElementById("alike");
   let timer;
   const ask = async () => {
-    const answer = await fetch(`${form.dataset.alike}?${new URLSearchParams({ name: form.elements.name.value, address: form.elements.address.value })}`);
-    if (answer.ok && !answer.redirected) place.innerHTML = await answer.text();
+    const answer = await fetch(`${form.dataset.alike}?${new URLSearchParams({ name: form.elements.name.value, address: form.elements.address.value })}`).catch(() => null);
+    if (answer?.ok && !answer.redirected) place.innerHTML = await answer.text();
   };
   form.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(ask, 250); });
   const locate = form.querySelector("[data-locate]");
