@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 from server import decisions, divisions
 from server.divisions import Row
 from server.keys import ServerKeys
+from server.moments import moment
 from server.sequencer import EVERYWHERE
 from tests.browser.conftest import LAPTOP, Opener, looked_at, sign_in
 from tests.server.test_console_review import submitted
@@ -51,6 +52,9 @@ def fill(server: TestServer) -> None:
     for tablet, text in ((a, "已清理杂物"), (b, "加装常闭式防火门")):
         tablet.push(tablet.change("hazard", first, {"measures": text}, {"measures": []}))
     submitted(scene)
+    for subject in ("启航艺术", "博文书画"):
+        clue = {"subject": subject, "text": "预收一年学费后停课", "source": "hotline", "area": COUNTY + "001", "received_at": moment(server.clock())}
+        decisions.write(server.instance.desk, "clue", None, clue, by=["p"])
 
 
 def hazard(tablet: TestDevice, county: str, deadline: str, **more: object) -> str:
@@ -124,3 +128,16 @@ def test_a_chart_s_numbers_are_there_as_a_table(server: TestServer, open_page: O
     assert [cell.inner_text() for cell in week.locator("tbody tr").last.locator("td").all()][1:] == ["4", "0"]
     states = page.locator("figure", has_text="机构状态")
     assert "正常办学 2" in (states.locator("svg").get_attribute("aria-label") or "")
+    places = page.locator("figure", has_text="近 30 天的线索，按地方")
+    assert "文艺路街道 2" in (places.locator("svg").get_attribute("aria-label") or "")
+    places.locator("summary").click()
+    assert places.locator("tbody tr").inner_text().split() == ["文艺路街道", "2"]
+    looked_at(page, "home-charts")
+
+
+def test_where_nothing_waits_the_page_says_so(server: TestServer, open_page: Opener) -> None:
+    page = home(server, open_page, "lead", "430104", "刘洋")
+    said = page.locator("main").inner_text()
+    assert "没有逾期，也没有待办" in said and page.locator(".tile").count() == 0
+    assert "还没有机构" in said and "近 12 周没有新发现或销号的隐患" in said and "还没有在用的平板" in said
+    looked_at(page, "home-nothing")

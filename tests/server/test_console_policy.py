@@ -255,10 +255,10 @@ def test_the_home_page_counts_all_that_waits_at_the_merge_desk(server: TestServe
     record = ServerKeys.new_id(server.clock())
     ours.push(ours.change("institution", record, {"name": "晨光", "area": "430182001001"}))
     browser = signed_in(server, "staff", "430182")
-    assert "0 冲突待决" in text_of(browser.get("")) and "权限已变" not in text_of(browser.get(""))
+    assert "没有逾期，也没有待办" in text_of(browser.get("")) and "权限已变" not in text_of(browser.get(""))
     theirs.push(theirs.change("institution", record, {"remark": "已搬走"}))
     shown = browser.get("")
-    assert "0 冲突待决" in text_of(shown) and "1 权限已变" in text_of(shown) and "place=rights" in shown.text
+    assert "没有逾期" not in text_of(shown) and "1 权限已变" in text_of(shown) and "place=rights" in shown.text
 
 
 def test_the_home_page_counts_what_is_late_and_what_tablets_still_have(server: TestServer) -> None:
