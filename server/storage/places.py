@@ -211,8 +211,10 @@ class _Look:
             return []
         if self._lists.conditions(self._projections.table(by.kind), by) is None:
             return []
-        other = _lenders(self._projections, standing, by, frame.box if frame else None)
-        near = frame is not None and self._number(select(other), NEAR) <= NEAR
+        box = frame.box if frame else None
+        there = _lenders(self._projections, standing, by, box, by_place=True)
+        near = frame is not None and self._number(select(there), NEAR) <= NEAR
+        other = there if near else _lenders(self._projections, standing, by, box)
         through: Any = column(standing.through)
         alone = [through.is_not(None), column(standing.own[0]).is_(None) if standing.own else true()]
         index: str | None = stands_by(self._wanted.kind)
@@ -283,11 +285,12 @@ class _Look:
         return int(self._conn.scalar(select(func.count()).select_from(read.limit(most + 1).subquery())) or 0)
 
 
-def _lenders(projections: Projections, standing: Standing, by: Wanted, box: Box | None) -> Any:
-    """The records in sight that have a position in a box: (name, lat, lon)."""
+def _lenders(projections: Projections, standing: Standing, by: Wanted, box: Box | None, *, by_place: bool = False) -> Any:
+    """The records in sight that have a position in a box: (name, lat, lon), to be found by where they are, or by their names."""
     lat, lon = column(standing.axes[0], Integer), column(standing.axes[1], Integer)
     conditions = Lists(projections).conditions(projections.table(by.kind), by) or [~true()]
-    source = _table(projections, by.kind, index_of(by.kind, standing.axes[0]) if box is not None and box != EVERYWHERE else None)
+    primary = f"sqlite_autoindex_{projections.table(by.kind).name}_1"
+    source = _table(projections, by.kind, index_of(by.kind, standing.axes[0]) if by_place else primary)
     return (
         select(column("record").label("name"), lat.label("lat"), lon.label("lon"))
         .select_from(source)
