@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 from field_client.cli import cli
 from schemas.registry import shipped
 from schemas.shipped import library
+from server import decisions
 from sync.core.errors import Problem
 from tests.support import papers
 from tests.support.photographs import compressed, cropped, photograph
@@ -604,3 +605,27 @@ def test_what_is_still_missing_is_completed_by_a_command(tablet: Hand, inspectio
     original = next(one for one in tablet.json("evidence", "list") if one["role"] == "original")
     assert len(original["sm3"]) == 64
     assert original["sm3"] in tablet.said("evidence", "show", original["id"][-8:])
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[tuple[Hand, TestServer]]:
+    """A tablet with a server of its own, for what the county gives to everybody there."""
+    with running_server(tmp_path / "server") as server:
+        hand = Hand(tmp_path / "home")
+        hand.said("enrol", server.url, server.code(server.person("inspector", "430102")), "--name", "T-15")
+        hand.said("unlock")
+        yield hand, server
+
+
+def test_a_task_is_listed_begun_and_a_clue_verified_by_commands(own: tuple[Hand, TestServer], tmp_path: Path) -> None:
+    tablet, desk = own[0], own[1].instance.desk
+    said = {"subject": "学雅口才", "text": "周末补数学", "area": AREA, "source": "hotline", "status": "received", "received_at": "2026-11-26T01:00:00.000Z"}
+    clue = decisions.write(desk, "clue", None, said, by=["s-1"]).record
+    task = decisions.write(desk, "task", None, {"name": "核实", "sort": "verify", "area": AREA, "clue": clue, "status": "planned", "due": "2020-01-01"}, by=["s-1"])
+    tablet.said("sync")
+    (job,) = [one for one in tablet.json("task", "list") if one["id"] == task.record]
+    assert job["overdue"] and "周末补数学" in tablet.said("task", "show", task.record[-8:])
+    assert "verify" in tablet.refused("task", "done", task.record[-8:], "去过了")
+    (tmp_path / "IMG_9.jpg").write_bytes(jpeg(320, 240))
+    tablet.said("task", "verify", task.record[-8:], "两间教室", "--outcome", "confirmed", "--photo", str(tmp_path / "IMG_9.jpg"))
+    assert all(one["id"] != task.record for one in tablet.json("task", "list"))
