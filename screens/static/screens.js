@@ -108,4 +108,6 @@ document.addEventListener("keydown", (event) => {
 });
 
 // Printing.
+// A long navigation shows where one is.
+document.querySelector(".side [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
 for (const button of document.querySelectorAll("[data-print]")) { button.hidden = false; button.addEventListener("click", () => print()); }

@@ -64,6 +64,8 @@ def at_home(server: TestServer, open_page: Opener, login: str) -> Page:
 def test_who_knew_when_and_which_deadline_passed_is_found_read_and_printed(server: TestServer, open_page: Opener) -> None:
     page = at_home(server, open_page, "tanming")
     page.get_by_role("link", name="责任倒查").click()
+    expect(page.locator(".side [aria-current]")).to_be_in_viewport()
+    assert page.evaluate("scrollY") == 0
     looked_at(page, "tracing-none")
     page.get_by_role("searchbox", name="机构、隐患").fill("启航艺术")
     page.get_by_role("button", name="查找").click()
