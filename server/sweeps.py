@@ -8,7 +8,7 @@ decided is taken back at once, or one by one like any decision.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any, NamedTuple
 
 from schemas.base import DESK_ROLES
@@ -158,7 +158,7 @@ def recent(house: Instance, sight: Sight, limit: int = 20) -> list[Sweep]:
     """The newest sweeps in sight."""
     with house.database.read() as conn:
         found = rows_of.sweeps(conn, limit * 5)
-        return [one for one in found if one.lines and _covered(house, conn, sight, one)][:limit]
+        return list(islice((one for one in found if one.lines and _covered(house, conn, sight, one)), limit))
 
 
 def _covered(house: Instance, conn: Connection, sight: Sight, sweep: Sweep) -> bool:

@@ -115,7 +115,7 @@ def admit(may: str) -> None:
 
 def _why_not(found: Seat, action: str) -> Label:
     if not found.sight.runs:
-        return Label("您没有现行授权，请联系管理员", "no grant of yours runs now; ask an administrator")
+        return Label("您没有现行授权", "no grant of yours runs now")
     label = policy.ACTIONS[action].label
     return Label(f"“{label.zh}”不在您的职责内", f"{label.en} is not for your role")
 
