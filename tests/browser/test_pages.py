@@ -17,7 +17,8 @@ from playwright.sync_api import Page, expect
 from field_client.config import Settings
 from tests.browser.conftest import TABLET, UPRIGHT, Opener, Size, cut_off, faults, overflow, shot, small_targets
 from tests.support.homes import Home, census
-from tests.support.screens import PIN, Screen, shown
+from tests.support.processes import Children
+from tests.support.screens import PIN, Program, Screen, shown
 from tests.support.tablet_pages import ROWS, Hand, Row, named, unlock
 
 Homes = dict[str, Home]
@@ -185,3 +186,25 @@ def test_reload_back_and_a_second_tap_lose_nothing_and_make_nothing_twice(
         page.go_forward()
         assert case.made == row.makes
         assert page.locator("main").count() and "ERR_" not in page.content()
+@pytest.mark.parametrize("row", ROWS, ids=named(ROWS))
+def test_what_is_tapped_while_the_program_is_dead_is_done_once_it_is_back(
+    open_page: Opener, used_homes: Homes, tmp_path: Path, row: Row
+) -> None:
+    home = kept(used_homes[row.whose], tmp_path)
+    with Children() as children:
+        program = Program(children, home.folder)
+        page = open_page(TABLET, **PICTURES)
+        page.goto(program.start())
+        case = Case(page, program.origin, row, home)
+        case.come()
+        case.type()
+        asks = page.locator("[data-unlock]").count()
+        program.kill()
+        case.act(twice=True)
+        if asks:
+            expect(page.locator("[data-away], .saved[data-kind=bad], .sending .badge").filter(visible=True).first).to_be_visible()
+        program.start()
+        if asks:
+            page.fill("#unlock-pin", PIN, timeout=20_000)
+            page.locator("[data-unlock] button").click()
+        case.done()

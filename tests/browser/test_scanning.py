@@ -14,8 +14,8 @@ from playwright.sync_api import Browser, BrowserType, Page, expect
 from field_client import anchoring, inspecting
 from field_client.tablet import Tablet
 from schemas.cards import card_text
-from tests.browser.conftest import CHROMIUM, TABLET
-from tests.browser.test_tablet import SIZES, Opener, Size, check, enter
+from tests.browser.conftest import CHROMIUM, TABLET, Opener, Size
+from tests.browser.test_tablet import SIZES, check, enter
 from tests.support.codes import camera_film, picture
 from tests.support.screens import Screen, shown
 from tests.support.tablets import institution, tablet_in

@@ -1,21 +1,16 @@
-"""The tablet's screens in a real browser: looked at in both sizes, and whole days with the network cut and the program killed."""
+"""The tablet's screens in a real browser: what the tests of single screens share, and a search while somebody types."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from custody import sealing
-from server import trusts
 from server.config import Settings
-from sync.core.trust import Seal
-from tests.browser.conftest import TABLET, UPRIGHT, Opener, Size, faults, overflow, shot, small_targets
+from tests.browser.conftest import TABLET, UPRIGHT, Opener, faults, overflow, shot, small_targets
 from tests.support.patrols import held
 from tests.support.processes import Children, free_port
 from tests.support.screens import PIN, Program, Screen, shown
@@ -139,90 +134,3 @@ def set_up(page: Page, program: Program, county: County, code: str, first: str =
         check(page, look)
     page.locator("form[data-slow] button.primary").click()
     expect(page.locator("h1")).to_have_text(first, timeout=60_000)
-
-
-@SIZES
-def test_a_patrol_with_the_network_cut_and_the_program_killed_ends_with_everything_at_the_server(
-    open_page: Opener, children: Children, tmp_path: Path, size: Size
-) -> None:
-    county, program = County(children, tmp_path / "server"), Program(children, tmp_path / "home")
-    code = county.made.code(county.made.person("officer", AREA, name="李敏"))
-    county.up()
-    page = open_page(size)
-    set_up(page, program, county, code, look="setup-pin")
-
-    def enter_site(name: str) -> None:
-        page.goto(f"{program.origin}/institutions/new")
-        page.fill("#name", name)
-        page.locator("form[data-keep] button.primary").dblclick()  # a hand that slips
-        expect(page.locator("h1")).to_have_text(name)
-
-    enter_site("有网时的点位")
-    county.down()
-    enter_site("断网后的点位")
-    page.fill("#text", "楼道里有三块招牌")
-    page.locator("form[data-keep=note] button").click()
-    expect(page.locator(".notice.done")).to_be_visible()
-    page.goto(f"{program.origin}/sync")
-    expect(page.locator("#hand-in")).to_contain_text("还不能交回")
-    check(page, "sync-cut")
-    program.kill()
-    page.goto(program.start().split("/start/")[0] + "/") if size == TABLET else page.goto(program.start())
-    press_pin(page)
-    expect(page.locator("h1")).to_have_text("今日")
-    page.goto(f"{program.origin}/institutions?q=断网后")
-    expect(page.locator("#found")).to_contain_text("断网后的点位")
-    county.up()
-    page.goto(f"{program.origin}/sync")
-    page.get_by_role("button", name="现在同步").click()
-    expect(page.locator("#hand-in")).to_contain_text("可以交回平板", timeout=90_000)
-    check(page, "sync-safe")
-    county.down()
-    assert sorted(county.records("name")) == sorted(["有网时的点位", "断网后的点位"])
-    assert county.notes() == ["楼道里有三块招牌"]
-
-
-def test_a_film_under_cover_outlives_a_killed_program_and_only_counts_are_shown(
-    open_page: Opener, children: Children, tmp_path: Path
-) -> None:
-    county, program = County(children, tmp_path / "server"), Program(children, tmp_path / "home")
-    province = sealing.new_identity()
-    house = county.made.instance
-    trusts.create_root(tmp_path / "root.age", "p")
-    trust = replace(trusts.next_edition(house.keys, "湖南省教育厅", house.now(), None), seal=Seal(7, (province.recipient,)))
-    trusts.publish(house.settings, trust, trusts.open_root(tmp_path / "root.age", "p"))
-    code = county.made.code(county.made.person("team", "430104"))
-    county.up()
-    page = open_page(UPRIGHT, permissions=["camera", "microphone"])
-    set_up(page, program, county, code, first="备忘")
-    check(page, "covert-counts-empty")
-    page.locator("header form button.icon-button").click()
-    county.down()
-    page.goto(f"{program.origin}/notes")
-    page.fill("#note", "二楼教室")
-    check(page, "covert-plain")
-    film = page.locator("[data-film]")
-    film.click()
-    told = page.locator("[data-told]")
-    expect(told).to_have_text(re.compile(r"^1 · 1 "), timeout=20_000)
-    program.kill()
-    page.wait_for_timeout(5_000)
-    program.start()  # the window is still the same, and what it has is sent to the program that came back
-    expect(told).to_have_text(re.compile(r"^1 · [3-9] "), timeout=40_000)
-    film.click()
-    page.wait_for_timeout(2_000)
-    county.up()
-    page.goto(f"{program.origin}/lock")
-    press_pin(page)
-    expect(page.locator("h1")).to_have_text("备忘")
-    for _ in range(60):
-        page.reload()
-        if page.locator(".tile.ok").count() and page.locator(".lines .badge.ok").count():
-            break
-        page.wait_for_timeout(1_000)
-    check(page, "covert-counts")
-    assert "没有收尾" not in page.content() and page.locator("main img").count() == 0
-    county.down()
-    numbers = sorted(county.records("number"))
-    assert len(numbers) >= 4 and numbers == list(range(1, len(numbers) + 1)), "no second of it is missing"
-    assert county.records("last").count(True) == 1

@@ -11,14 +11,12 @@ const by = (selector, under = document) => [...under.querySelectorAll(selector)]
 
 // --- while the program is away no page is left for one of the browser's own, which would be a dead end: what was tapped waits ---
 const away = document.querySelector("[data-away]");
-let heard = performance.now(), held = null;
+let held = null;
 
-function there() {  // a moment of waiting: whoever was heard just now is there
-  if (performance.now() - heard < 250) return true;
+function there() {
   const ask = new XMLHttpRequest();
   ask.open("HEAD", `${import.meta.url}&at=${Date.now()}`, false);  // an address of its own: the browser keeps this file for a year
   try { ask.send(); } catch { return false; }
-  heard = performance.now();
   return true;
 }
 
@@ -35,7 +33,6 @@ async function hold(go) {
   await opened();
   const then = held;
   held = null;
-  heard = performance.now();
   then();
 }
 
