@@ -267,7 +267,7 @@ class Lists:
         for name, condition in self._indexed(table, wanted):
             inner: Select[Any] = select(literal_column("1")).select_from(read_by(table, name)).where(condition).limit(most + 1)
             number = int(conn.scalar(select(func.count()).select_from(inner.subquery())) or 0)
-            if best is None or number < best[0]:
+            if best is None or number <= best[0]:  # of several that leave too many, one of a field knows the scope as well
                 best = (number, name)
         if any(one.does == "contested" for one in wanted.tests):
             return _Source(None, True, 0)
