@@ -27,11 +27,11 @@ from benchmarks.meter import expect
 from benchmarks.table import Aim, Verdict, spread_of, times
 from custody.digests import CHUNK, digests_of, sm3_of
 from custody.pictures.workshop import Workshop
-from field_client import inspecting
-from field_client.capture import Captured, capture
+from field_client.evidence.capture import Captured, capture
 from field_client.platform.desktop import desktop
 from field_client.platform.files import EncryptedFiles
 from field_client.tablet import Tablet
+from field_client.work import inspecting
 
 HASHED = 256 << 20
 AREA = "430102001001"

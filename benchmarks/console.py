@@ -32,7 +32,7 @@ from server.access import accounts, rights
 from server.access.accounts import Visit
 from server.config import Settings
 from server.instance import Instance, create_instance, open_instance
-from server.searching import Searcher
+from server.reading.searching import Searcher
 from server.storage import migrations, people
 from server.storage.lists import Mark
 from server.storage.people import Grant, Person

@@ -12,8 +12,8 @@ from benchmarks import data
 from benchmarks.data import Merged
 from field_client.platform import Platform
 from field_client.platform.files import EncryptedFiles
-from field_client.search import Search
 from field_client.tablet import Tablet
+from field_client.work.search import Search
 from server.access import enrolment, rights
 from server.config import Settings
 from server.instance import Instance, create_instance, open_instance

@@ -16,8 +16,8 @@ import time
 from collections.abc import Callable, Mapping
 
 from demo import roster
-from server import twins
-from server.twins import Institution
+from server.merging import twins
+from server.merging.twins import Institution
 
 SEED = 20261126
 EACH = 100

@@ -21,9 +21,9 @@ from schemas.kinds.hazard import Hazard
 from schemas.kinds.inspection import Inspection
 from schemas.kinds.institution import CATEGORIES, Institution
 from schemas.registry import shipped
-from server import duplicates
 from server.access import rights
 from server.instance import Instance
+from server.merging import duplicates
 from server.moments import moment
 from server.sequencer import Arrival, Sequencer
 from server.storage import people

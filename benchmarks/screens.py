@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.table import Aim, Verdict
-from field_client.search import Search
 from field_client.tablet import Tablet
 from field_client.ui.practising import AREA
+from field_client.work.search import Search
 from sync.core.fold import Act, State, checksum
 from tests.support.screens import Screen, shown
 

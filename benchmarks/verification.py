@@ -24,9 +24,9 @@ from benchmarks.processes import free_port
 from benchmarks.table import Aim, Verdict, spread_of, times
 from custody.bundle import Bundle
 from custody.checks import Examination, _heads, examine
-from server import bundles, trusts
 from server.config import Settings
 from server.instance import open_instance
+from server.proofs import bundles, trusts
 from sync.core.change import compose, signature_input
 from sync.core.note import fingerprint
 from sync.core.rules import Rights

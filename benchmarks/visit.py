@@ -26,8 +26,7 @@ from PIL import Image
 
 from benchmarks.screens import INSTITUTIONS, PHOTOS, fill, id_of
 from benchmarks.table import Aim, Verdict
-from field_client import inspecting
-from field_client.capture import capture
+from field_client.evidence.capture import capture
 from field_client.platform import serving
 from field_client.platform.background import Task
 from field_client.platform.desktop import desktop
@@ -36,6 +35,7 @@ from field_client.tablet import Tablet
 from field_client.ui.app import create_ui
 from field_client.ui.guard import Guard, start_url
 from field_client.ui.seats import Seats
+from field_client.work import inspecting
 
 TAKEN = 40
 PAINT_S, TAP_S = 0.200, 0.100

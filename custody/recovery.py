@@ -4,7 +4,7 @@ The province's secret never leaves its station, the tablet's data never leaves t
 
     tablet   asks     with a recipient that it made for this once, and its sealed keys
     station  answers  by wrapping them for that recipient; a person decides whether
-    tablet   opens    the answer (`field_client/recovery.py`)
+    tablet   opens    the answer (`field_client/holding/recovery.py`)
 
     request  {"is": "patrolbook/recovery-request/v1", "device", "recipient", "sealed"}   JSON; sealed is base64
     answer   {"is": "patrolbook/recovery-answer/v1", "device", "sealed"}

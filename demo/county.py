@@ -17,24 +17,26 @@ from demo import divisions as hunan
 from demo import roster
 from demo.photos import make_photos
 from demo.processes import Server
-from field_client import inspecting
-from field_client.capture import capture
+from field_client.evidence.capture import capture
+from field_client.exchange.rescue import BLOBS
 from field_client.platform.files import EncryptedFiles
-from field_client.rescue import BLOBS
 from field_client.tablet import Tablet
+from field_client.work import inspecting
 from schemas.certificates import CHINA
-from server import clues, decisions, divisions, tasks
-from server import roster as registers
 from server.access import accounts, enrolment, rights
 from server.access.accounts import Visit
 from server.config import Settings
-from server.editions import Writing
-from server.finding import read
 from server.founding import found
 from server.instance import Instance, open_instance, wall_ms
+from server.merging import decisions
+from server.reading.finding import read
+from server.register import divisions
+from server.register import roster as registers
+from server.register.editions import Writing
 from server.storage import contacts, people
 from server.storage.lists import Lists, Wanted
 from server.storage.people import Grant, Person
+from server.work import clues, tasks
 from sync.core.rules import Rights
 
 COUNTY, CITY, PROVINCE = "430103", "4301", "43"

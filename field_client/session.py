@@ -11,17 +11,19 @@ from typing import Any
 
 import click
 
-from field_client import cards, covert, opening, revocation
 from field_client.config import HOME, LANGUAGE, LANGUAGES, Settings, from_env
+from field_client.evidence import covert
+from field_client.holding import opening, revocation
 from field_client.moments import moment
 from field_client.platform import guard
 from field_client.platform.desktop import desktop
 from field_client.platform.keys import COVERT_IDLE_S, Secrets, Vault
-from field_client.scanning import codes_of
-from field_client.search import AT_ONCE, Found, Search
 from field_client.tablet import Tablet
-from field_client.telling import INDEXING
 from field_client.terminal import Command, Group, Option, Terminal
+from field_client.work import cards
+from field_client.work.scanning import codes_of
+from field_client.work.search import AT_ONCE, Found, Search
+from field_client.work.telling import INDEXING
 from schemas.cards import SCHEME
 from schemas.certificates import day_of
 from schemas.labels import Label, Language

@@ -19,13 +19,14 @@ from typing import Any
 
 import orjson
 
-from field_client import chores, outbox, pulled, uploads
-from field_client.chores import Chores
-from field_client.outbox import Outbox, Sign
+from field_client.evidence import chores
+from field_client.evidence.chores import Chores
+from field_client.exchange import outbox, pulled, uploads
+from field_client.exchange.outbox import Outbox, Sign
+from field_client.exchange.pulled import Pulled
+from field_client.exchange.uploads import Uploads
 from field_client.platform import Clock
 from field_client.platform.database import Database
-from field_client.pulled import Pulled
-from field_client.uploads import Uploads
 from schemas.labels import Label
 from sync.core import clock as stamps
 from sync.core import receipts

@@ -23,14 +23,14 @@ from typing import Any, Literal, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from field_client import ledger, trustfile, uploads, witnessed
-from field_client.ledger import Ledger
-from field_client.likeness import Shelf
-from field_client.outbox import Own
+from field_client.evidence.likeness import Shelf
+from field_client.evidence.removals import Removals
+from field_client.exchange import ledger, trustfile, uploads, witnessed
+from field_client.exchange.ledger import Ledger
+from field_client.exchange.outbox import Own
+from field_client.exchange.witnessed import Seen
 from field_client.platform import BlobFiles, Line, Platform, database
-from field_client.removals import Removals
 from field_client.store import Store
-from field_client.witnessed import Seen
 from schemas import registry as kinds
 from schemas.base import DELETED, Invalid, RecordSchema
 from schemas.labels import Label

@@ -13,8 +13,9 @@ import logging
 import threading
 from collections.abc import Callable
 
-from server import digesting, duplicates, stamping, witnesses
 from server.instance import Instance
+from server.merging import duplicates
+from server.proofs import digesting, stamping, witnesses
 from sync.core.errors import Problem
 
 logger = logging.getLogger("patrolbook.server")

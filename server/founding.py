@@ -5,10 +5,10 @@ from __future__ import annotations
 import secrets
 
 from schemas.shipped import template
-from server import decisions
 from server.access import rights
 from server.config import Settings
 from server.instance import Instance, create_instance, wall_ms
+from server.merging import decisions
 from server.storage import facts, people
 from server.storage.database import Clock
 from server.storage.people import Grant, Person

@@ -11,8 +11,9 @@ from schemas.labels import Label
 from schemas.registry import Registry, shipped
 from server import keys as server_keys
 from server.config import Settings
-from server.decisions import Desk
+from server.exchange.uploads import Depot
 from server.keys import ServerKeys
+from server.merging.decisions import Desk
 from server.storage import migrations
 from server.storage.blobfiles import BlobFiles
 from server.storage.database import Clock, Database
@@ -20,7 +21,6 @@ from server.storage.files import write_new
 from server.storage.nonces import Nonces
 from server.storage.projections import Projections
 from server.storage.texts import Texts
-from server.uploads import Depot
 from sync.core.errors import NotReady, Refused
 
 

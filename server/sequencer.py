@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 from schemas.base import COMPARTMENTS, RecordSchema
 from schemas.registry import Registry
 from server.keys import ServerKeys, Voice
+from server.merging.weights import rank
 from server.storage import blobs, conflicts, journal, merkle, states
 from server.storage.database import Connection
 from server.storage.journal import Kept
 from server.storage.projections import Projections
 from server.storage.states import Placed, Stored
-from server.weights import rank
 from sync.core import clock
 from sync.core.change import START, Change, Link, compose, signature_input
 from sync.core.fold import (

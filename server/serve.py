@@ -25,7 +25,7 @@ from server.app import create_app
 from server.attending import Attendant
 from server.config import Settings
 from server.instance import open_instance
-from server.searching import Keeper, Searcher
+from server.reading.searching import Keeper, Searcher
 from server.storage import migrations
 from sync.core.errors import Refused
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 import segno
 
-from field_client import anchoring
-from field_client.anchoring import SAYS, Stage
 from field_client.session import Session, command, group, in_session, option, short
+from field_client.work import anchoring
+from field_client.work.anchoring import SAYS, Stage
 from schemas.kinds.anchor import STAGES
 from schemas.labels import Label
 from sync.core.errors import InvalidField, Refused

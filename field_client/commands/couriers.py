@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from field_client import couriers
+from field_client.exchange import couriers
 from field_client.platform.clock import SystemClock
 from field_client.session import Session, command, in_session, option
 from schemas.labels import Label

@@ -11,8 +11,8 @@ from types import FrameType
 import click
 
 from custody.captures import Capture
-from field_client import covert as taking
-from field_client.dropbox import About, DropBox, Sealer
+from field_client.evidence import covert as taking
+from field_client.evidence.dropbox import About, DropBox, Sealer
 from field_client.platform.clock import SystemClock
 from field_client.platform.pipes import Pipe
 from field_client.session import Session, command, group, in_session, option, short

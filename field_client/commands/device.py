@@ -11,8 +11,8 @@ import click
 
 from field_client.config import LANGUAGES
 from field_client.session import Session, command, in_session, option
-from field_client.showing import lasting
 from field_client.tablet import DATABASE, Identity
+from field_client.work.showing import lasting
 from schemas.labels import Label, Language
 from schemas.words import same, size
 from sync.core.errors import BrokenStore

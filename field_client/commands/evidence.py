@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 
 from custody import codes
-from field_client import derivatives, tidying
 from field_client.commands.printing import brief, print_record
+from field_client.evidence import derivatives, tidying
 from field_client.platform.files import replace_file
 from field_client.session import Session, command, group, in_session, option, short
-from field_client.showing import cells
+from field_client.work.showing import cells
 from schemas.kinds.evidence import MINORS, REPEAT_REASONS, Evidence
 from schemas.labels import Label
 from schemas.words import size, value_of
@@ -164,7 +164,7 @@ def complete(session: Session) -> None:
 @option("--note", default="", label=Label("说明", "in words"))
 @in_session
 def reason(session: Session, evidence: str, reason: str, earlier: str | None, note: str) -> None:
-    from field_client import likeness  # NumPy: only where it is needed
+    from field_client.evidence import likeness  # NumPy: only where it is needed
 
     repeats = session.record(KIND, earlier) if earlier else None
     likeness.explain(session.tablet(), session.record(KIND, evidence), repeats, reason, note)

@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
-from field_client import rectification_order, rectifying
 from field_client.commands.inspections import JSON, attach_files
 from field_client.commands.printing import brief, print_record, saved
 from field_client.moments import CHINA
 from field_client.session import Session, command, group, in_session, option, short
-from field_client.showing import cells
+from field_client.work import rectification_order, rectifying
+from field_client.work.showing import cells
 from schemas.kinds.evidence import REPEAT_REASONS, SOURCES, STAGES
 from schemas.kinds.hazard import GRADES, Hazard, overdue
 from schemas.labels import Label

@@ -11,16 +11,16 @@ from typing import Any
 import click
 
 from custody import codes
-from field_client import inspecting
-from field_client.anchoring import anchor_document
-from field_client.capture import Captured, capture
 from field_client.commands.likeness import ask_why
 from field_client.commands.printing import brief, print_record
-from field_client.grading import grade
-from field_client.officers import OfficerKeys
-from field_client.printout import TITLE, pdf
+from field_client.evidence.capture import Captured, capture
+from field_client.holding.officers import OfficerKeys
 from field_client.session import Session, command, group, in_session, option, short
-from field_client.showing import cells
+from field_client.work import inspecting
+from field_client.work.anchoring import anchor_document
+from field_client.work.grading import grade
+from field_client.work.printout import TITLE, pdf
+from field_client.work.showing import cells
 from schemas.fields import Flag, Integer, RecordField, Text
 from schemas.forms import FormGroup, FormItem
 from schemas.kinds.evidence import REPEAT_REASONS, SOURCES

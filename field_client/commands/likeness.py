@@ -10,14 +10,14 @@ from schemas.labels import Label
 from schemas.words import value_of
 
 if TYPE_CHECKING:
-    from field_client.likeness import Similar
+    from field_client.evidence.likeness import Similar
 
 SHOWN = 3
 
 
 def ask_why(session: Session, evidence: str, similar: tuple[Similar, ...], reason: str | None, note: str = "") -> None:
     """Name the earlier photos; write down the reason that was given, or ask for it where there is somebody to ask."""
-    from field_client import likeness  # NumPy: loaded already, or there would be nothing to tell
+    from field_client.evidence import likeness  # NumPy: loaded already, or there would be nothing to tell
 
     terminal = session.terminal
     for one in similar[:SHOWN]:

@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from field_client.commands.inspections import JSON
-from field_client.officers import OfficerKeys, in_groups
+from field_client.holding.officers import OfficerKeys, in_groups
 from field_client.session import Session, command, group, in_session, option, short
-from field_client.showing import cells
+from field_client.work.showing import cells
 from schemas.kinds.officer import Officer
 from schemas.kinds.officer_key import OfficerKey
 from schemas.labels import Label

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from field_client.session import Session, short
-from field_client.showing import lines_of
 from field_client.tablet import Tablet
+from field_client.work.showing import lines_of
 from schemas.base import DELETED
 from schemas.labels import Label
 from schemas.words import same

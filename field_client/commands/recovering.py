@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from field_client import recovery, revocation
+from field_client.holding import recovery, revocation
 from field_client.platform import locks
 from field_client.platform.clock import SystemClock
 from field_client.session import Session, command, group, in_session

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-from field_client import shifts
 from field_client.commands.inspections import JSON
 from field_client.session import Session, command, group, in_session, option, short
-from field_client.shifts import Standing
+from field_client.work import shifts
+from field_client.work.shifts import Standing
 from schemas.labels import Label
 from schemas.words import NO, YES, moment_in_words, same
 

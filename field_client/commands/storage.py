@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from field_client import retention, tidying
-from field_client.removals import Removals, What
-from field_client.retention import TERMS, Line
+from field_client.evidence import retention, tidying
+from field_client.evidence.removals import Removals, What
+from field_client.evidence.retention import TERMS, Line
 from field_client.session import Session, command, group, in_session, option
 from field_client.tablet import DATABASE
 from schemas.labels import Label

@@ -11,14 +11,17 @@ from typing import Any
 
 import click
 
-from field_client import covert, renewal, revocation, tidying
-from field_client.agent import Agent
-from field_client.capture import strays
-from field_client.ledger import Ledger, RecordLine
+from field_client.evidence import covert, tidying
+from field_client.evidence.capture import strays
+from field_client.exchange.agent import Agent
+from field_client.exchange.ledger import Ledger, RecordLine
+from field_client.holding import renewal, revocation
 from field_client.session import Session, command, in_session, option, short
-from field_client.showing import lasting, title_of
 from field_client.tablet import GOALS, Tablet, Until
-from field_client.telling import (
+from field_client.terminal import complain
+from field_client.ui import preferences
+from field_client.work.showing import lasting, title_of
+from field_client.work.telling import (
     CONFLICTS,
     OWED,
     PHASES,
@@ -31,8 +34,6 @@ from field_client.telling import (
     reasons_to_keep,
     summary,
 )
-from field_client.terminal import complain
-from field_client.ui import preferences
 from schemas.labels import Label
 from schemas.words import label_of, same, size, value_of
 from sync.core.errors import DeviceRevoked, Problem, Unavailable

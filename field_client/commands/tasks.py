@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from field_client import agenda, tasks
 from field_client.commands.inspections import JSON, attach_files
 from field_client.commands.printing import print_record
 from field_client.session import Session, command, group, in_session, option, short
-from field_client.tasks import Job
+from field_client.work import agenda, tasks
+from field_client.work.tasks import Job
 from schemas.kinds.clue import OUTCOMES, Clue
 from schemas.labels import Label
 from sync.core.errors import Refused

@@ -9,12 +9,12 @@ from typing import cast
 
 from flask import Response, jsonify
 
-from field_client import anchoring
-from field_client.anchoring import Stage
 from field_client.ui import here, scanning
 from field_client.ui.here import Screen
 from field_client.ui.inspection import Visit
 from field_client.ui.told import told
+from field_client.work import anchoring
+from field_client.work.anchoring import Stage
 from schemas.kinds.anchor import STAGES
 from schemas.labels import Label
 from sync.core.anchors import PEER

@@ -20,14 +20,14 @@ from flask import Response, jsonify, request
 from custody import codes
 from custody.media import PICTURES
 from custody.pictures.orders import COLOURS, MOST_POINTS, MOST_STROKES, SHAPES, WHOLE, Edit, Stroke
-from field_client import capture as capturing
-from field_client import derivatives, repeats
-from field_client.capture import Captured, Source
-from field_client.showing import title_of
+from field_client.evidence import capture as capturing
+from field_client.evidence import derivatives, repeats
+from field_client.evidence.capture import Captured, Source
 from field_client.tablet import Tablet
 from field_client.ui import here, places
 from field_client.ui.here import Screen
 from field_client.ui.told import Told, told
+from field_client.work.showing import title_of
 from schemas.kinds.evidence import OPERATIONS, REPEAT_REASONS, SOURCES, STAGES, Evidence
 from schemas.labels import Label
 from schemas.words import value_of
@@ -133,7 +133,7 @@ def pictures(evidence: str) -> Response:
 
 def _alike(tablet: Tablet, evidence: str) -> list[Told]:
     """The earlier photos that one is like and for which no reason was given."""
-    from field_client.likeness import SORTS
+    from field_client.evidence.likeness import SORTS
 
     found = []
     for one in repeats.pending(tablet).get(evidence, []):
@@ -309,7 +309,7 @@ def caption(evidence: str) -> Response:
 @screen.post("/evidence/<evidence>/reason")
 def reason(evidence: str) -> Response | tuple[str, int]:
     """Why it is like an earlier photo."""
-    from field_client import likeness
+    from field_client.evidence import likeness
 
     tablet = here.tablet()
     earlier = here.posted("repeats")

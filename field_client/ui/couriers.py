@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flask import Response, request
 
-from field_client import couriers
+from field_client.exchange import couriers
 from field_client.moments import CHINA
 from field_client.platform.drives import drives, folder_of
 from field_client.ui import here

@@ -17,8 +17,8 @@ from uuid import UUID
 
 from flask import Response, jsonify, request
 
-from field_client import covert as taking
-from field_client.dropbox import SEGMENT_BYTES, About, DropBox
+from field_client.evidence import covert as taking
+from field_client.evidence.dropbox import SEGMENT_BYTES, About, DropBox
 from field_client.ui import here
 from field_client.ui.here import Nav, Screen
 from schemas.labels import Label

@@ -6,11 +6,11 @@ import shutil
 
 from flask import Response, request
 
-from field_client import retention, tidying
-from field_client.showing import lasting
+from field_client.evidence import retention, tidying
 from field_client.tablet import DATABASE
 from field_client.ui import here, preferences
 from field_client.ui.here import Nav, Screen
+from field_client.work.showing import lasting
 from schemas.labels import Label
 from schemas.words import size
 from sync.core.errors import InvalidField, Problem, Refused

@@ -7,14 +7,14 @@ from typing import Any
 
 from flask import Response, request
 
-from field_client import agenda, inspecting, rectification_order, rectifying
-from field_client.search import Search
-from field_client.showing import title_of
 from field_client.tablet import Tablet
 from field_client.ui import here, papers, scanning, typed
 from field_client.ui.here import Nav, Screen
 from field_client.ui.institutions import searching
 from field_client.ui.told import Told, told
+from field_client.work import agenda, inspecting, rectification_order, rectifying
+from field_client.work.search import Search
+from field_client.work.showing import title_of
 from schemas.base import DELETED
 from schemas.kinds.evidence import STAGES
 from schemas.kinds.hazard import GRADES, Hazard, overdue

@@ -16,14 +16,15 @@ from typing import Any, NamedTuple
 
 from flask import Response, jsonify, request
 
-from field_client import agenda, cards, inspecting, repeats, tasks
+from field_client.evidence import repeats
 from field_client.moments import moment
-from field_client.showing import dispute, lines_of, title_of
 from field_client.tablet import Tablet
 from field_client.ui import here, scanning, typed
 from field_client.ui.here import Nav, Screen
 from field_client.ui.told import Told, told
 from field_client.ui.typed import digest
+from field_client.work import agenda, cards, inspecting, tasks
+from field_client.work.showing import dispute, lines_of, title_of
 from schemas.base import DELETED
 from schemas.certificates import certificate_of, day_of, why_not
 from schemas.forms import FormGroup, FormItem, FormStep, form_of

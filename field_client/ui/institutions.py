@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 
 from flask import Response, request
 
-from field_client import tasks
 from field_client.moments import CHINA, moment
-from field_client.search import Found, Search
-from field_client.showing import dispute
 from field_client.tablet import Tablet
 from field_client.ui import here, typed
 from field_client.ui.here import Nav, Screen
+from field_client.work import tasks
+from field_client.work.search import Found, Search
+from field_client.work.showing import dispute
 from schemas.kinds.hazard import Hazard, overdue
 from schemas.kinds.inspection import Inspection
 from schemas.kinds.institution import LEVELS, Institution

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from flask import Response, jsonify, request, send_file
 
-from field_client import recovery, revocation
 from field_client.config import LANGUAGES, Settings
-from field_client.dropbox import DropBox
+from field_client.evidence.dropbox import DropBox
+from field_client.holding import recovery, revocation
 from field_client.platform import locks
 from field_client.ui import here, preferences
 from field_client.ui.here import Screen

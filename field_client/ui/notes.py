@@ -6,12 +6,12 @@ from typing import Any, BinaryIO, cast
 
 from flask import Response, request
 
-from field_client import agenda
-from field_client.capture import capture
+from field_client.evidence.capture import capture
 from field_client.moments import moment
 from field_client.ui import here, places, typed
 from field_client.ui.here import Nav, Screen
 from field_client.ui.told import Told, told
+from field_client.work import agenda
 from schemas.kinds.patrol_note import URGENCIES, PatrolNote
 from schemas.labels import Label
 from schemas.words import value_of

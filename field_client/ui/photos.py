@@ -9,7 +9,7 @@ from typing import cast, get_args
 
 from flask import Response, redirect, url_for
 
-from field_client.looking import Size, picture_of
+from field_client.evidence.looking import Size, picture_of
 from field_client.ui import here
 from field_client.ui.here import Screen
 from sync.core.errors import NotFound, Problem

@@ -12,14 +12,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from field_client import covert, renewal, revocation, tidying
-from field_client.agenda import News
-from field_client.agent import Agent
+from field_client.evidence import covert, tidying
+from field_client.exchange.agent import Agent
+from field_client.holding import renewal, revocation
 from field_client.platform.keys import Secrets, Vault
-from field_client.search import Search
 from field_client.tablet import Tablet
-from field_client.telling import INDEXING, OWED, PHASES, prepare
 from field_client.ui import preferences
+from field_client.work.agenda import News
+from field_client.work.search import Search
+from field_client.work.telling import INDEXING, OWED, PHASES, prepare
 from schemas.labels import Label
 from sync.core.errors import DeviceRevoked, Problem, Unavailable
 from sync.replicator import Progress, RoundReport

@@ -12,8 +12,8 @@ import segno
 from flask import request
 from markupsafe import Markup
 
-from field_client.scanning import codes_in
 from field_client.ui import here
+from field_client.work.scanning import codes_in
 from schemas.labels import Label
 from sync.core.errors import Refused
 

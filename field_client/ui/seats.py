@@ -20,7 +20,9 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from field_client import covert, opening, revocation
+from field_client.evidence import covert
+from field_client.holding import opening, revocation
+from field_client.holding.revocation import Revoked
 from field_client.platform import Line, Platform
 from field_client.platform.files import make_folder
 from field_client.platform.guard import LOOK_S
@@ -28,7 +30,6 @@ from field_client.platform.keys import COVERT_IDLE_S, IDLE_S, Secrets, Vault
 from field_client.platform.readings import Reading
 from field_client.platform.sessions import Open, over
 from field_client.platform.wrapping import USUAL, Cost
-from field_client.revocation import Revoked
 from field_client.tablet import PRACTICE as NO_SERVER
 from field_client.tablet import Tablet
 from field_client.ui import preferences

@@ -14,12 +14,12 @@ from urllib.parse import parse_qs
 from flask import Response, jsonify, request
 
 from field_client.platform import Line
-from field_client.search import Search
 from field_client.tablet import Tablet
 from field_client.ui import here, practising, preferences, scanning
 from field_client.ui.here import Screen
 from field_client.ui.lock import PRACTICE_PIN
 from field_client.ui.seats import Seat
+from field_client.work.search import Search
 from schemas.cards import SCHEME
 from schemas.labels import Label
 from sync.core.errors import Problem, Refused

@@ -14,12 +14,12 @@ from collections.abc import Callable, Mapping
 
 from flask import Response, request
 
-from field_client import anchoring, inspecting, printout
-from field_client.officers import OfficerKeys, in_groups
+from field_client.holding.officers import OfficerKeys, in_groups
 from field_client.ui import here, papers, scanning
 from field_client.ui.here import Screen
 from field_client.ui.inspection import Visit
 from field_client.ui.told import told
+from field_client.work import anchoring, inspecting, printout
 from schemas.kinds.inspection import Inspection
 from schemas.labels import Label
 from sync.core.errors import InvalidField, NotFound, Problem, Refused

@@ -7,13 +7,13 @@ from typing import Any
 
 from flask import Response, jsonify, request
 
-from field_client import telling
-from field_client.ledger import RecordLine
-from field_client.showing import title_of
+from field_client.exchange.ledger import RecordLine
 from field_client.tablet import Tablet
 from field_client.ui import here, preferences
 from field_client.ui.here import Nav, Screen
 from field_client.ui.seats import Seat
+from field_client.work import telling
+from field_client.work.showing import title_of
 from schemas.labels import Label
 from schemas.words import label_of, same, value_of
 from sync.core.errors import Locked

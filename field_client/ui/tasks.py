@@ -7,13 +7,13 @@ from typing import Any
 
 from flask import Response
 
-from field_client import agenda, inspecting, tasks
 from field_client.moments import moment
-from field_client.showing import title_of
 from field_client.tablet import Tablet
 from field_client.ui import here
 from field_client.ui.here import Screen
 from field_client.ui.told import Told, told
+from field_client.work import agenda, inspecting, tasks
+from field_client.work.showing import title_of
 from schemas.kinds.clue import OUTCOMES, Clue
 from schemas.kinds.inspection import Inspection
 from schemas.kinds.task import SORTS, Task

@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 from flask import Response
 
-from field_client import agenda, covert, shifts, tasks
-from field_client.search import Search
+from field_client.evidence import covert
 from field_client.ui import here
 from field_client.ui.here import Nav, Screen
+from field_client.work import agenda, shifts, tasks
+from field_client.work.search import Search
 from schemas.labels import Label
 from sync.core.errors import Problem
 

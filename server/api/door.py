@@ -20,17 +20,17 @@ from flask import Response, current_app, g, request
 from marshmallow import Schema, ValidationError
 
 from schemas.labels import Language
-from server import leases, revocations
 from server.access import signatures
 from server.access.rights import Scope, compartment_of, scope_of
 from server.access.signatures import KeyOf, device_key
 from server.api import bodies
 from server.errors import language_of
+from server.exchange import leases, revocations
+from server.exchange.uploads import Depot
 from server.instance import Instance
 from server.keys import Voice
 from server.storage import contacts
 from server.storage.people import Device
-from server.uploads import Depot
 from sync.core.errors import DigestMismatch, InvalidField, Malformed, Problem, TooLarge
 
 EXTENSION = "patrolbook"

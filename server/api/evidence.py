@@ -9,9 +9,10 @@ from flask_smorest import Blueprint
 
 from custody import codes
 from schemas import wire
-from server import imaging, openings, originals, uploads
 from server.api import door
 from server.api.description import BASE, BINARY, header, query, verb
+from server.evidence import imaging, openings, originals
+from server.exchange import uploads
 from sync.core.errors import (
     BrokenFile,
     DeviceRevoked,

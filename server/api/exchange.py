@@ -10,10 +10,10 @@ from flask import Response, request, send_file
 from flask_smorest import Blueprint
 
 from schemas import wire
-from server import intake, outflow
 from server.access.rights import rights_at
 from server.api import door
 from server.api.description import BASE, BINARY, NDJSON, header, lines, verb
+from server.exchange import intake, outflow
 from server.storage import journal, people, snapshots
 from sync.core.errors import (
     CursorExpired,

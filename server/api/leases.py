@@ -1,4 +1,4 @@
-"""The share of a tablet's keys that it has to ask for: see `server.leases`."""
+"""The share of a tablet's keys that it has to ask for: see `server.exchange.leases`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from flask import Response
 from flask_smorest import Blueprint
 
 from schemas import wire
-from server import leases
 from server.api import door
 from server.api.description import BASE, verb
+from server.exchange import leases
 from sync.core.errors import DeviceRevoked, WrongPin
 
 blueprint = Blueprint("leases", __name__, url_prefix=BASE, description="What a tablet's keys need besides its PIN")

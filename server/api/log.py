@@ -9,9 +9,9 @@ from flask_smorest import Blueprint
 
 from schemas import wire
 from schemas.labels import Label
-from server import witnesses
 from server.api import door
 from server.api.description import BASE, query, verb
+from server.proofs import witnesses
 from server.storage import attested, merkle
 from sync.core.errors import NotFound
 

@@ -10,11 +10,11 @@ from flask_smorest import Blueprint
 
 from schemas import wire
 from schemas.labels import Label
-from server import trusts
 from server.access import enrolment
 from server.api import bodies, door
 from server.api.description import BASE, verb
 from server.keys import Voice
+from server.proofs import trusts
 from server.storage import people
 from sync.core.errors import BadSignature, CodeNotValid, InvalidField, NotFound, Refused, ReplicaForked
 

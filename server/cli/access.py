@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 from schemas.labels import Label
-from server import acts, openings
+from server import acts
 from server.cli.frame import Group, Run, as_json, by, command, main, option
-from server.openings import DONE, Access
+from server.evidence import openings
+from server.evidence.openings import DONE, Access
 from server.storage import people
 
 ACCESS = Group("access", about=Label("查阅记录", "The access log"))

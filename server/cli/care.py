@@ -9,10 +9,12 @@ from pathlib import Path
 import click
 
 from schemas.labels import Label
-from server import keys, openings, uploads, verify
+from server import keys, verify
 from server.cli.frame import Run, command, main, option
+from server.evidence import openings
+from server.exchange import uploads
 from server.instance import new_epoch
-from server.searching import Searcher
+from server.reading.searching import Searcher
 from server.serve import alone
 from server.storage import migrations, states
 from server.storage.backup import back_up

@@ -8,11 +8,12 @@ from typing import Any
 import click
 
 from schemas.labels import Label
-from server import decisions, editions, xlsforms
 from server.cli.frame import Group, Run, by, command, main, option
-from server.editions import KIND, Writing
-from server.listing import Listing
+from server.merging import decisions
 from server.moments import day
+from server.reading.listing import Listing
+from server.register import editions, xlsforms
+from server.register.editions import KIND, Writing
 
 CHECKLISTS = Group("checklists", about=Label("检查清单：版次、导入、发布", "Checklists: editions, import, publishing"))
 main.add_command(CHECKLISTS)

@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 
 from schemas.labels import Label
-from server import exports
 from server.cli import proposals
 from server.cli.evidence import at, boxes, page, wish_of
 from server.cli.frame import Group, Run, as_json, by, command, main, option, passphrase, reason
 from server.cli.handover import identity, secret_of
+from server.evidence import exports
 from sync.core.releasing import NEEDED
 
 CLIP = Group("clip", about=Label("导出：暗访素材的遮挡副本，两人批准", "Redacted copies of undercover clips, approved by two"))

@@ -9,11 +9,11 @@ import orjson
 
 from schemas.base import AT_DESK, COMPARTMENTS, DELETED
 from schemas.labels import Label
-from server import decisions
 from server.access.rights import ROLES
-from server.backlog import SORTS, STATUSES
 from server.cli.frame import Group, Run, as_json, by, command, main, option, reason
-from server.decisions import Candidate
+from server.merging import decisions
+from server.merging.backlog import SORTS, STATUSES
+from server.merging.decisions import Candidate
 from server.sequencer import Outcome
 from server.storage import conflicts, journal, people, states
 from server.storage.journal import Kept

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from schemas.labels import Label
-from server import divisions
 from server.cli.frame import Group, Run, by, command, main, option
+from server.register import divisions
 
 DIVISIONS = Group("divisions", about=Label("行政区划：代码与名称", "Divisions: codes and their names"))
 main.add_command(DIVISIONS)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from schemas.labels import Label
-from server import duplicates
 from server.access.policy import Sight
 from server.cli.frame import Group, Run, as_json, command, main, option
-from server.twins import REASONS
+from server.merging import duplicates
+from server.merging.twins import REASONS
 
 DUPLICATES = Group("duplicates", about=Label("机构：疑似重复", "Institutions that may have been entered twice"))
 main.add_command(DUPLICATES)

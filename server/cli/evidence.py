@@ -11,10 +11,11 @@ from custody import codes
 from custody.pictures.orders import Redaction
 from schemas.kinds.evidence import MINORS, Evidence
 from schemas.labels import Label
-from server import digesting, originals, redaction
 from server.access.rights import Scope
 from server.cli.frame import Group, Run, as_json, by, command, main, option, reason
-from server.listing import Listing
+from server.evidence import originals, redaction
+from server.proofs import digesting
+from server.reading.listing import Listing
 
 EVIDENCE = Group("evidence", about=Label("证据", "Evidence"))
 main.add_command(EVIDENCE)

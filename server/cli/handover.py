@@ -13,11 +13,13 @@ from schemas.kinds.handover import OUTCOMES, SECRECY, Handover
 from schemas.kinds.release import Release
 from schemas.kinds.sealed_evidence import USES, VENUES
 from schemas.labels import Label
-from server import finding, handovers, releases
 from server.cli.frame import Group, Run, as_json, by, command, main, option, passphrase, reason
 from server.cli.proposals import as_said, listed, status_of
-from server.finding import Seen
-from server.handovers import Told
+from server.evidence import releases
+from server.reading import finding
+from server.reading.finding import Seen
+from server.work import handovers
+from server.work.handovers import Told
 from sync.core.errors import NotFound
 from sync.core.releasing import NEEDED
 

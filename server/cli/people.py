@@ -13,12 +13,14 @@ from schemas.cards import card_text
 from schemas.certificates import why_not
 from schemas.kinds.institution import DEPARTMENTS
 from schemas.labels import Label
-from server import decisions, leases, officer_keys, revocations, staffing, tablets
 from server.access import enrolment, rights
 from server.access.rights import ROLES
 from server.cli.frame import Group, Run, as_json, by, command, main, option, reason
-from server.listing import Listing
+from server.exchange import leases, revocations, tablets
+from server.merging import decisions
 from server.moments import day, moment
+from server.reading.listing import Listing
+from server.register import officer_keys, staffing
 from server.storage import people
 from server.storage.people import Grant, Person
 from sync.core.errors import InvalidField, NotFound

@@ -12,9 +12,9 @@ import click
 
 from schemas.kinds.evidence import REPEAT_REASONS, Evidence
 from schemas.labels import Label
-from server import photos as looking
 from server.cli.frame import Group, Run, as_json, command, main, option
-from server.photos import IDENTICAL, Pair
+from server.evidence import photos as looking
+from server.evidence.photos import IDENTICAL, Pair
 
 PHOTOS = Group("photos", about=Label("照片：疑似重复与比对", "Photos: suspected duplicates, comparing"))
 main.add_command(PHOTOS)

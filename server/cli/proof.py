@@ -11,9 +11,10 @@ from custody import recovery, report_pdf, sealing
 from custody.bundle import Bundle
 from custody.checks import ENDS, WORDS, examine
 from schemas.labels import Label
-from server import acts, bundles, trusts
+from server import acts
 from server.cli.frame import Group, Run, as_json, by, command, main, option, passphrase
-from server.posting import check_url
+from server.proofs import bundles, trusts
+from server.proofs.posting import check_url
 from server.storage.files import write_new
 from sync.core.errors import InvalidField, Malformed, NotFound, NotReady, Refused
 from sync.core.note import SignatureType, fingerprint, read_vkey

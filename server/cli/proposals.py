@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from schemas.labels import Label
-from server import finding
-from server.approving import Approving
 from server.cli.frame import Run
-from server.finding import Seen
+from server.evidence.approving import Approving
+from server.reading import finding
+from server.reading.finding import Seen
 from sync.core.releasing import NEEDED
 from sync.core.rules import Rights
 

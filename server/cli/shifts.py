@@ -8,10 +8,11 @@ import click
 
 from schemas.kinds.anchor import SORTS
 from schemas.labels import Label
-from server import anchors, shifts
-from server.anchors import Checked
 from server.cli.frame import Group, Run, as_json, command, main, option
-from server.shifts import Loose, Seen
+from server.exchange import shifts
+from server.exchange.shifts import Loose, Seen
+from server.proofs import anchors
+from server.proofs.anchors import Checked
 from server.storage import people
 from sync.core.anchors import VERDICTS
 from sync.core.errors import NotFound

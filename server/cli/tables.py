@@ -8,10 +8,11 @@ from pathlib import Path
 import click
 
 from schemas.labels import Label
-from server import couriers, roster
 from server.cli.frame import Run, as_json, by, command, main, option
-from server.listing import Listing
-from server.sheetcells import BadCell
+from server.exchange import couriers
+from server.reading.listing import Listing
+from server.register import roster
+from server.register.sheetcells import BadCell
 from sync.core.errors import NotReady
 
 _FILE = click.Path(path_type=Path, dir_okay=False)

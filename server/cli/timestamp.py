@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from schemas.labels import Label
-from server import stamping
 from server.cli.frame import Group, Run, as_json, by, command, main, option
-from server.stamping import Authority, Stamped
+from server.proofs import stamping
+from server.proofs.stamping import Authority, Stamped
 from server.storage import attested, merkle
 from sync.core.errors import NotReady
 

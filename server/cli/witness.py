@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from schemas.labels import Label
-from server import witnesses
 from server.cli.frame import Group, Run, as_json, command, main
+from server.proofs import witnesses
 from server.storage import attested, merkle
 from sync.core.errors import NotReady
 from sync.core.note import Verifier, fingerprint, vkey

@@ -9,12 +9,14 @@ from flask import Response, request
 
 from schemas.certificates import CHINA
 from schemas.labels import Label
-from server import acts, openings, records
+from server import acts
 from server.console.frame import Answer, Desk, instance, language, page, seat
 from server.console.naming import here
+from server.evidence import openings
+from server.evidence.openings import DONE, Access
 from server.moments import moment
-from server.openings import DONE, Access
-from server.sheets import csv_text
+from server.reading import records
+from server.register.sheets import csv_text
 from server.storage import people, states
 from sync.core.errors import InvalidField
 

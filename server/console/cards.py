@@ -14,10 +14,10 @@ from schemas.cards import card_text
 from schemas.certificates import certificate_of, why_not
 from schemas.kinds.officer import Officer
 from schemas.labels import Label
-from server import finding, records
 from server.console.frame import Answer, Desk, instance, page, seat
-from server.finding import Seen
 from server.moments import day
+from server.reading import finding, records
+from server.reading.finding import Seen
 from sync.core.errors import NotFound
 
 desk = Desk("cards", __name__)

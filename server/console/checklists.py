@@ -8,12 +8,13 @@ from schemas.kinds.checklist import Checklist
 from schemas.labels import Label
 from schemas.shipped import library
 from schemas.shipped.catalogue import ASKED_AS
-from server import decisions, editions, xlsforms
 from server.console.frame import Answer, Desk, instance, onward, page, say, seat
 from server.console.received import chosen_file
-from server.editions import KIND, Writing
-from server.listing import Listing
+from server.merging import decisions
 from server.moments import day
+from server.reading.listing import Listing
+from server.register import editions, xlsforms
+from server.register.editions import KIND, Writing
 from sync.core.errors import BadForm, NotFound
 
 desk = Desk("checklists", __name__)

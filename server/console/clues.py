@@ -20,20 +20,22 @@ from schemas.kinds.clue import OUTCOMES, SOURCES, Clue
 from schemas.kinds.informer import Informer
 from schemas.kinds.patrol_note import URGENCIES
 from schemas.labels import Label
-from server import clues, cluesheets, records, sheets, tasks
-from server.clues import KIND
 from server.console import tabling
 from server.console.frame import Answer, Desk, answered, instance, onward, page, say, seat
 from server.console.naming import here, value_of
 from server.console.records import read_form
-from server.editions import Writing
-from server.finding import Seen
+from server.merging.twins import REASONS
 from server.moments import day, moment
-from server.records import text_sight
-from server.searching import Searcher
+from server.reading import records
+from server.reading.finding import Seen
+from server.reading.records import text_sight
+from server.reading.searching import Searcher
+from server.register import sheets
+from server.register.editions import Writing
 from server.storage.database import Connection
 from server.storage.lists import Lists, Mark, Wanted, Where
-from server.twins import REASONS
+from server.work import clues, cluesheets, tasks
+from server.work.clues import KIND
 from sync.core.errors import BadRoster, InvalidField, NotFound, Problem
 
 desk = Desk("clues", __name__)

@@ -8,13 +8,14 @@ import segno
 from flask import request, url_for
 
 from schemas.labels import Label
-from server import records, shifts, tablets
 from server.access.rights import ROLES
 from server.console.frame import Answer, Desk, answered, instance, onward, page, say, seat
 from server.errors import status_of
+from server.exchange import shifts, tablets
+from server.exchange.tablets import Invited, Tablet
+from server.reading import records
 from server.storage import contacts, facts
 from server.storage.contacts import Invitation
-from server.tablets import Invited, Tablet
 from sync.core.errors import InvalidField, Problem
 
 desk = Desk("devices", __name__)

@@ -7,11 +7,12 @@ from flask import request, url_for
 from schemas.kinds.institution import Institution
 from schemas.labels import Label
 from schemas.words import label_of
-from server import decisions, duplicates, records
 from server.console.frame import Answer, Desk, answered, instance, onward, page, say, seat
 from server.console.naming import value_of
+from server.merging import decisions, duplicates
+from server.merging.twins import REASONS
+from server.reading import records
 from server.storage.twins import Mark
-from server.twins import REASONS
 from sync.core.errors import Problem
 
 desk = Desk("duplicates", __name__)

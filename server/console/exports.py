@@ -16,7 +16,7 @@ from flask import Response, request, stream_with_context
 
 from schemas.base import RecordSchema
 from schemas.labels import Label, Language
-from server import acts, records, sheets
+from server import acts
 from server.console import tabling
 from server.console.frame import Answer, Desk, Seat, instance, language, seat
 from server.console.naming import placed
@@ -24,6 +24,8 @@ from server.console.records import grades_of, lenders, wanted_of
 from server.console.tabling import Column
 from server.instance import Instance
 from server.moments import day
+from server.reading import records
+from server.register import sheets
 from server.storage import places
 from server.storage.lists import Lists, Wanted
 from sync.core.errors import InvalidField

@@ -1,16 +1,17 @@
 """Files of records at a desk: pictures of them at once, the original on demand, with its purpose where it is restricted.
 
-Every rule about who may open what is in `server.openings`: what is restricted leaves an act in the log before a byte leaves.
+Every rule about who may open what is in `server.evidence.openings`: what is restricted leaves an act in the log before a byte leaves.
 """
 
 from __future__ import annotations
 
 from flask import Response, request
 
-from server import imaging, openings, records
 from server.access.rights import Scope
 from server.api.evidence import sent, span_of
 from server.console.frame import Answer, Desk, answered, instance, page, seat
+from server.evidence import imaging, openings
+from server.reading import records
 from sync.core.errors import InvalidField, NotFound
 
 desk = Desk("files", __name__)

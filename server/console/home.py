@@ -7,11 +7,11 @@ from typing import Any
 from flask import current_app, url_for
 
 from schemas.labels import Label
-from server import overview
-from server.backlog import PLACES
 from server.console.frame import Answer, Desk, Seat, instance, page, seat
 from server.console.naming import NAMES
-from server.overview import Bar, Waiting
+from server.merging.backlog import PLACES
+from server.reading import overview
+from server.reading.overview import Bar, Waiting
 from server.storage.conflicts import Tally
 from server.storage.database import Connection
 

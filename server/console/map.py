@@ -19,7 +19,6 @@ from flask import Response, abort, request, send_file, url_for
 
 from schemas.base import RecordSchema
 from schemas.labels import Label
-from server import records
 from server.access.policy import Sight
 from server.console import tabling
 from server.console.background import outlines_at, tiles_at
@@ -29,6 +28,7 @@ from server.console.records import lenders, query, wanted_of
 from server.console.tabling import Asked
 from server.instance import Instance
 from server.moments import day
+from server.reading import records
 from server.storage import places
 from server.storage.cells import DEEPEST, Box
 from server.storage.lists import Wanted

@@ -20,19 +20,21 @@ from schemas.base import DELETED, RecordSchema
 from schemas.forms import FormField, form_of
 from schemas.labels import Label
 from schemas.shipped.answers import CONFORMS
-from server import backlog, comparing, decisions, proposals, records, sweeps, tablets
 from server.access.policy import may
 from server.access.rights import ROLES
-from server.backlog import PLACES, SORTS, STATUSES, Filter
 from server.console.frame import Answer, Desk, answered, instance, local, onward, page, say, seat
 from server.console.naming import value_of
-from server.decisions import Choice
+from server.exchange import tablets
+from server.merging import backlog, comparing, decisions, proposals, sweeps
+from server.merging.backlog import PLACES, SORTS, STATUSES, Filter
+from server.merging.decisions import Choice
+from server.merging.weights import RANKS
 from server.moments import day_span
+from server.reading import records
 from server.storage import conflicts, people
 from server.storage import proposals as rows_of
 from server.storage.conflicts import Mark, Row
 from server.storage.proposals import Proposal
-from server.weights import RANKS
 from sync.core.change import canonical
 from sync.core.errors import InvalidField, NotFound, Refused, SecondPersonNeeded, Stale
 

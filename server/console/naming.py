@@ -13,9 +13,9 @@ from schemas.base import RecordSchema
 from schemas.fields import Area
 from schemas.kinds.division import shortened
 from schemas.labels import Label
-from server import divisions
 from server.console.frame import instance, language
 from server.instance import Instance
+from server.register import divisions
 
 NAMES = divisions.Names()
 EVERYWHERE = Label("全部区划", "everywhere")

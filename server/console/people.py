@@ -10,12 +10,12 @@ from flask import request, url_for
 from schemas.certificates import CHINA
 from schemas.kinds.institution import DEPARTMENTS
 from schemas.labels import Label
-from server import staffing
 from server.access import accounts
 from server.access.rights import ROLES
 from server.console.frame import Answer, Desk, answered, instance, onward, page, say, seat
 from server.console.naming import typed_code
 from server.errors import status_of
+from server.register import staffing
 from server.storage import accounts as rows
 from sync.core.errors import InvalidField, NotAllowed, Problem, Refused
 

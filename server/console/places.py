@@ -7,11 +7,11 @@ from flask import current_app, jsonify, request, url_for
 from schemas.kinds.division import LEVELS as DIVISION_LEVELS
 from schemas.kinds.institution import LEVELS
 from schemas.labels import Label
-from server import divisions, responsible
 from server.console.frame import Answer, Desk, instance, onward, page, say, seat
 from server.console.naming import NAMES, here, typed_code
 from server.console.received import chosen_file
-from server.editions import Writing
+from server.register import divisions, responsible
+from server.register.editions import Writing
 from sync.core.errors import BadRoster
 
 desk = Desk("places", __name__)

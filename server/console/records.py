@@ -17,25 +17,28 @@ from schemas.fields import Ref
 from schemas.forms import Form, FormField, form_of
 from schemas.labels import Label
 from schemas.workflow import LEVELS
-from server import decisions, digesting, records, reviewing
 from server.access.policy import Sight
 from server.console import tabling
 from server.console.background import outlines_at, tiles_at
 from server.console.frame import Answer, Desk, Seat, answered, instance, onward, page, say, seat
 from server.console.naming import here, placed, value_of
 from server.console.tabling import Asked, Cell, Column
-from server.digesting import Claim
-from server.finding import Seen
-from server.grading import GRADE, Grader
+from server.evidence.grading import GRADE, Grader
 from server.instance import Instance
+from server.merging import decisions
 from server.moments import day, moment
-from server.records import File, Step
-from server.searching import MOST, Searcher, wanted_in
+from server.proofs import digesting
+from server.proofs.digesting import Claim
+from server.reading import records
+from server.reading.finding import Seen
+from server.reading.records import File, Step
+from server.reading.searching import MOST, Searcher, wanted_in
 from server.storage import blobs, conflicts, merkle, places, views
 from server.storage.conflicts import Row
 from server.storage.database import Connection
 from server.storage.lists import PAGE, Count, Lists, Mark, Wanted
 from server.storage.places import Spot
+from server.work import reviewing
 from sync.core.errors import InvalidField, NotFound, Problem, Refused, Stale
 from sync.core.fold import State, deleted
 

@@ -11,11 +11,13 @@ from schemas.fields import Ref
 from schemas.labels import Label
 from schemas.words import label_of, same
 from schemas.workflow import LEVELS
-from server import backlog, records, reviewing
 from server.console.frame import Answer, Desk, answered, instance, onward, page, say, seat
 from server.console.naming import value_of
-from server.finding import Seen
+from server.merging import backlog
+from server.reading import records
+from server.reading.finding import Seen
 from server.storage.lists import Mark
+from server.work import reviewing
 from sync.core.errors import InvalidField, NotFound, Problem, Refused, Stale
 
 desk = Desk("review", __name__)

@@ -8,13 +8,13 @@ from flask import request
 
 from schemas.base import RecordSchema
 from schemas.fields import Text
-from server import records
 from server.console import tabling
 from server.console.frame import Answer, Desk, instance, page, seat
 from server.console.naming import placed
 from server.console.tabling import Cell, Column
 from server.moments import day
-from server.searching import Searcher
+from server.reading import records
+from server.reading.searching import Searcher
 from server.storage import conflicts
 
 desk = Desk("search", __name__)

@@ -13,10 +13,12 @@ from flask import request, url_for
 from schemas.certificates import CHINA
 from schemas.kinds.patrol_note import URGENCIES
 from schemas.labels import Label
-from server import acts, clues, openings
+from server import acts
 from server.console.frame import Answer, Desk, instance, onward, page, say, seat
+from server.evidence import openings
 from server.storage import facts
 from server.storage.backup import MANIFEST, back_up
+from server.work import clues
 from sync.core.errors import InvalidField
 
 desk = Desk("settings", __name__)

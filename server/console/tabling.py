@@ -39,7 +39,7 @@ from schemas.labels import Label
 from schemas.workflow import Workflow
 from screens.forms import narrow
 from server.console.naming import Places, caption
-from server.grading import GRADE
+from server.evidence.grading import GRADE
 from server.moments import moment
 from server.storage.lists import Where
 from sync.core.errors import InvalidField

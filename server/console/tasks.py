@@ -13,19 +13,20 @@ from schemas import words
 from schemas.kinds.institution import Institution
 from schemas.kinds.task import SORTS, Task, begun
 from schemas.labels import Label
-from server import records, tasks
 from server.console import tabling
 from server.console.frame import Answer, Desk, answered, instance, onward, page, say, seat
 from server.console.naming import here, value_of
 from server.console.records import wanted_of
-from server.editions import Writing
-from server.finding import Seen
 from server.moments import day
-from server.records import text_sight
-from server.searching import Searcher
+from server.reading import records
+from server.reading.finding import Seen
+from server.reading.records import text_sight
+from server.reading.searching import Searcher
+from server.register.editions import Writing
 from server.storage.database import Connection
 from server.storage.lists import Lists, Mark, Wanted, Where
-from server.tasks import AT_ONCE, KIND, OPEN
+from server.work import tasks
+from server.work.tasks import AT_ONCE, KIND, OPEN
 from sync.core.errors import InvalidField, NotFound, Problem
 
 desk = Desk("tasks", __name__)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from flask import request, url_for
 
 from schemas.labels import Label
-from server import openings, records, tracing
 from server.acts import TRACED
 from server.console.frame import Answer, Desk, answered, instance, page, seat
 from server.errors import status_of
-from server.openings import LONGEST_PURPOSE
-from server.searching import Searcher
+from server.evidence import openings
+from server.evidence.openings import LONGEST_PURPOSE
+from server.reading import records, tracing
+from server.reading.searching import Searcher
 from server.storage import people
 from sync.core.errors import InvalidField
 

@@ -138,7 +138,7 @@ conflicts = Table(
     Column("opened", Big, nullable=False),
     Column("closed", Big),
     Column("decision", Text),  # the change that closed it, where a decision did
-    Column("rank", Integer, nullable=False, server_default="3"),  # 1 is to be decided first (`server.weights`)
+    Column("rank", Integer, nullable=False, server_default="3"),  # 1 is to be decided first (`server.merging.weights`)
     Index("conflicts_by_record", "record"),
     Index("conflicts_by_status", "status", "opened"),
     Index("conflicts_by_closed", "closed", "id", "bucket"),

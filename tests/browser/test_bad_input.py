@@ -16,10 +16,10 @@ from click.testing import CliRunner
 from playwright.sync_api import Page, expect
 
 from custody import sealing
-from field_client import shifts
 from field_client.platform.desktop import desktop
-from server import trusts
+from field_client.work import shifts
 from server.cli import main
+from server.proofs import trusts
 from sync.core.trust import Seal
 from tests.browser.conftest import TABLET, UPRIGHT, Opener, cut_off, overflow, shot
 from tests.support.clocks import HandClock

@@ -8,7 +8,7 @@ import pypdfium2
 import pytest
 
 from custody.pictures import qr
-from server import decisions
+from server.merging import decisions
 from tests.browser.conftest import DESK, SHOTS, WIDE, Opener, Size, faults, overflow, shot
 from tests.browser.test_console_administration import enter
 from tests.support.server import TestServer, running_server

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from server import decisions, sheets
+from server.merging import decisions
+from server.register import sheets
 from tests.browser.conftest import WIDE, Opener, Size, faults, overflow, shot
 from tests.browser.test_merge_desk import at_desk
 from tests.support.server import TestServer, running_server

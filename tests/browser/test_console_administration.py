@@ -9,7 +9,9 @@ import pytest
 from playwright.sync_api import Page
 
 from demo import divisions as hunan
-from server import acts, decisions, openings
+from server import acts
+from server.evidence import openings
+from server.merging import decisions
 from server.sequencer import EVERYWHERE
 from tests.browser.conftest import DESK, WIDE, Opener, faults, overflow, shot
 from tests.server.test_xlsforms import workbook

@@ -14,7 +14,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from custody import sealing
-from server import decisions, trusts
+from server.merging import decisions
+from server.proofs import trusts
 from sync.core.trust import Seal
 from tests.browser.conftest import TABLET, UPRIGHT, Opener, Size, cut_off, overflow, shot, small_targets
 from tests.support.days import County, county_of, seen

@@ -8,10 +8,11 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Page, expect
 
-from server import decisions, divisions
-from server.divisions import Row
 from server.keys import ServerKeys
+from server.merging import decisions
 from server.moments import moment
+from server.register import divisions
+from server.register.divisions import Row
 from server.sequencer import EVERYWHERE
 from tests.browser.conftest import LAPTOP, Opener, looked_at, sign_in
 from tests.server.test_console_review import submitted

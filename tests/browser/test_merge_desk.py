@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageDraw
 from playwright.sync_api import Page, expect
 
-from server import decisions
+from server.merging import decisions
 from tests.browser.conftest import DESK, WIDE, Opener, faults, overflow, shot
 from tests.support.conflicts import Scene
 from tests.support.console import PASSWORD, account

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from server import divisions
-from server.divisions import Row
+from server.register import divisions
+from server.register.divisions import Row
 from server.sequencer import EVERYWHERE
 from tests.browser.conftest import LAPTOP, Opener, looked_at, sign_in
 from tests.support.console import PASSWORD, account

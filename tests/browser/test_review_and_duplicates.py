@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from server import decisions, duplicates
+from server.merging import decisions, duplicates
 from tests.browser.conftest import Opener, faults, overflow, shot
 from tests.browser.test_merge_desk import add_photo, at_desk, picture
 from tests.server.test_console_review import submitted

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserType, Page, expect
 
-from field_client import anchoring, inspecting
 from field_client.tablet import Tablet
+from field_client.work import anchoring, inspecting
 from schemas.cards import card_text
 from tests.browser.conftest import CHROMIUM, TABLET, Opener, Size
 from tests.browser.test_tablet import SIZES, check, enter

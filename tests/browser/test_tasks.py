@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from server import clues, decisions, tasks
-from server.editions import Writing
-from server.finding import read
+from server.merging import decisions
+from server.reading.finding import read
+from server.register.editions import Writing
 from server.storage.people import Person
+from server.work import clues, tasks
 from sync.core.rules import Rights
 from tests.browser.conftest import TABLET, UPRIGHT, Opener, Size
 from tests.browser.test_tablet import check, enter

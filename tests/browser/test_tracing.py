@@ -8,9 +8,12 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Page, expect
 
-from server import acts, decisions, divisions, openings
-from server.divisions import Row
+from server import acts
+from server.evidence import openings
+from server.merging import decisions
 from server.moments import day
+from server.register import divisions
+from server.register.divisions import Row
 from server.sequencer import EVERYWHERE
 from tests.browser.conftest import LAPTOP, Opener, looked_at, shot, sign_in
 from tests.support.console import account

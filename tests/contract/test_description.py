@@ -27,7 +27,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from schemas.base import DESK_ROLES, FIELD_ROLES, READ_ROLES
-from server import revocations
+from server.exchange import revocations
 from sync.core.errors import NotFound
 from tests.support.server import BASE, TestDevice, TestServer, wsgi_server
 

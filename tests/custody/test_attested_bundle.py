@@ -25,9 +25,9 @@ from custody import digests, timestamps
 from custody.bundle import Bundle, base64, joined
 from custody.checks import Verdict
 from custody.report import read_report
-from server import bundles, stamping, trusts, witnesses
 from server.keys import ServerKeys
-from server.stamping import Authority as Asked
+from server.proofs import bundles, stamping, trusts, witnesses
+from server.proofs.stamping import Authority as Asked
 from sync.core.note import Checkpoint, body_of, checkpoint_body, cosignature_line, lines_of, sign_note
 from tests.support.bundles import AREA, EVERYWHERE, PHOTO, Texts, checked, lines, members, outcomes, packed, render
 from tests.support.server import TestServer, wsgi_server

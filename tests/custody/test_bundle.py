@@ -25,8 +25,9 @@ from custody import archive, checks, digests, single
 from custody.bundle import Bundle
 from custody.checks import examine
 from field_client.cli import cli as patrolbook
-from server import acts, bundles
+from server import acts
 from server.cli import main as patrolbook_server
+from server.proofs import bundles
 from sync.core.errors import BrokenFile, NotFound
 from sync.core.rules import Rights
 from tests.support.bundles import EVERYWHERE, PHOTO, Case, checked, made_case, outcomes, render

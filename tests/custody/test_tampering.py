@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from custody import archive
 from custody.bundle import Bundle, base64
-from server import bundles
 from server.keys import ServerKeys
+from server.proofs import bundles
 from sync.core.change import START, Change, chain_hash, signature_input
 from sync.core.errors import BrokenFile
 from sync.core.trust import sign_trust

@@ -39,9 +39,9 @@ from custody.pictures.orders import Order
 from custody.pictures.workshop import Workshop
 from custody.sealing import new_identity, open_key, open_sealed, seal
 from custody.timestamps import NoJudge, by_library, judged, read, verify
-from field_client.capture import capture
+from field_client.evidence.capture import capture
 from field_client.platform import database
-from server import stamping, trusts
+from server.proofs import stamping, trusts
 from server.storage import attested
 from server.storage.nonces import Nonces
 from sync.core.change import Change, canonical

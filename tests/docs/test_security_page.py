@@ -12,8 +12,8 @@ from field_client.cli import cli as tablet
 from field_client.platform.keys import COVERT_IDLE_S, IDLE_S
 from field_client.platform.sessions import LONGEST_S
 from field_client.platform.wrapping import FREE_FAILURES, SHORTEST_PIN, USUAL, WAITS_S
-from server import leases
 from server.cli import main as server
+from server.exchange import leases
 
 PAGE = " ".join((Path(__file__).parents[2] / "docs" / "security.md").read_text().split())
 COMMAND = re.compile(r"`(patrolbook(?:-server)?) ([a-z -]+)`")

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from field_client import agenda
-from field_client.agenda import News
 from field_client.tablet import Tablet
-from server import decisions
+from field_client.work import agenda
+from field_client.work.agenda import News
+from server.merging import decisions
 from tests.support.patrols import AREA, enrolled, new_tablet, round_of
 from tests.support.server import TestServer, running_server
 

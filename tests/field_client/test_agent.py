@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from field_client.agent import IDLE_S, LOOK_S, ODDITY_S, Agent, plan
+from field_client.exchange.agent import IDLE_S, LOOK_S, ODDITY_S, Agent, plan
 from sync.core import retry
 from sync.core.errors import DeviceRevoked, LogInconsistent, Overloaded, Problem, Unavailable, UntrustedNote
 from sync.replicator import RoundReport

@@ -14,13 +14,13 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from custody.checks import examine
-from field_client import anchoring, inspecting
 from field_client.cli import cli
 from field_client.platform.keys import Secrets, Vault
-from field_client.printout import pdf
 from field_client.tablet import Tablet
+from field_client.work import anchoring, inspecting
+from field_client.work.printout import pdf
 from schemas.kinds.inspection import Inspection
-from server import bundles
+from server.proofs import bundles
 from sync.core import anchors
 from sync.core.change import chain_hash
 from sync.core.errors import BadSignature, Malformed, NotAllowed, NotFound, Refused

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from field_client import capture as capturing
-from field_client.capture import capture, strays
+from field_client.evidence import capture as capturing
+from field_client.evidence.capture import capture, strays
+from field_client.exchange.uploads import ORIGINAL, PREVIEW, THUMBNAIL, VIDEO
 from field_client.tablet import Tablet
-from field_client.uploads import ORIGINAL, PREVIEW, THUMBNAIL, VIDEO
 from sync.core.errors import DiskFull, EmptyFile, InvalidField, NotFound, Refused
 from tests.support.pictures import film, hollow_png, jpeg, pdf, sound
 from tests.support.tablets import AREA, hazard, institution, tablet_in

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from field_client import cards, inspecting
 from field_client.tablet import Tablet
+from field_client.work import cards, inspecting
 from schemas.cards import card_text
 from sync.core.errors import Refused
 from tests.support.tablets import AREA, institution, tablet_in

@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 from field_client.cli import cli
 from schemas.registry import shipped
 from schemas.shipped import library
-from server import decisions
+from server.merging import decisions
 from sync.core.errors import Problem
 from tests.support import papers
 from tests.support.photographs import compressed, cropped, photograph

@@ -18,13 +18,14 @@ import pytest
 from custody import captures, sealing
 from custody.commitments import Part
 from custody.digests import digests_of
-from field_client import covert, trustfile
-from field_client.dropbox import CONTENT, SEGMENT_BYTES, About, DropBox, Stopped
+from field_client.evidence import covert
+from field_client.evidence.dropbox import CONTENT, SEGMENT_BYTES, About, DropBox, Stopped
+from field_client.exchange import trustfile
 from field_client.platform.clock import SystemClock
 from field_client.platform.files import EncryptedFiles
 from field_client.platform.pipes import Pipe
 from field_client.tablet import Tablet
-from server import trusts
+from server.proofs import trusts
 from server.storage import blobs, merkle
 from sync.core.errors import BadSignature, BrokenSeal, EmptyFile, NoSealKeys, Problem, Refused, WrongSealKey
 from sync.core.trust import Seal
@@ -274,7 +275,7 @@ def test_a_damaged_statement_stays_where_it_is_and_is_told(team: Team, tmp_path:
 def test_a_killed_program_leaves_a_whole_object_or_nothing(team: Team, tmp_path: Path) -> None:
     """The process is killed while it seals a stream that never ends."""
     code = (
-        "import sys; from pathlib import Path; from field_client.dropbox import *;"
+        "import sys; from pathlib import Path; from field_client.evidence.dropbox import *;"
         "from field_client.platform.clock import SystemClock; from field_client.platform.pipes import Pipe\n"
         "for one in DropBox(Path(sys.argv[1]), SystemClock()).sealer().stream(Pipe(sys.stdin.buffer), About()):\n"
         "    print(one.seq, flush=True)\n"

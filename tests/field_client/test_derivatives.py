@@ -15,9 +15,10 @@ from PIL import Image
 from custody import codes
 from custody.digests import digests_of, sm3_of
 from custody.pictures.orders import Made, Order
-from field_client import derivatives, inspecting
-from field_client.capture import Captured, capture, strays
+from field_client.evidence import derivatives
+from field_client.evidence.capture import Captured, capture, strays
 from field_client.tablet import Tablet
+from field_client.work import inspecting
 from sync.core.errors import BrokenFile, NotReady
 from tests.support.pictures import jpeg, sound
 from tests.support.tablets import AREA, hazard, institution, tablet_in

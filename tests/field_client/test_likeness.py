@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from custody.likeness import Print, look
-from field_client import likeness
-from field_client.capture import Captured, capture
+from field_client.evidence import likeness
+from field_client.evidence.capture import Captured, capture
 from field_client.tablet import Tablet
 from sync.core.errors import InvalidField
 from tests.support.photographs import NAMES, compressed, cropped, photograph

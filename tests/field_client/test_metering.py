@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from field_client.capture import capture
+from field_client.evidence.capture import capture
 from field_client.platform.desktop import desktop
 from field_client.platform.metering import metered
 from field_client.ui import preferences

@@ -13,12 +13,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from field_client.cli import cli
-from field_client.officers import FOLDER, OfficerKeys
+from field_client.holding.officers import FOLDER, OfficerKeys
 from field_client.platform.keys import Secrets
 from field_client.platform.wrapping import Cost
 from field_client.tablet import Tablet
-from server import decisions
 from server.cli import main
+from server.merging import decisions
 from sync.core.cosigning import cosignature_input, key_id, proof_input, read, signed_by
 from sync.core.errors import NotAllowed, NotEnrolled, Refused, WrongPin
 from tests.support.server import TestServer, running_server

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from field_client import rectification_order
+from field_client.exchange.rescue import pack
 from field_client.platform.desktop import desktop
-from field_client.rescue import pack
 from field_client.tablet import Tablet
 from field_client.ui.lock import PRACTICE_PIN
+from field_client.work import rectification_order
 from server.storage import merkle
 from sync.core.errors import Refused
 from tests.field_client.test_cli import Hand

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from server import leases
+from server.exchange import leases
 from tests.support.scene import HOUR_MS, NEW, Province, Scene, province_in, recover, scene_in
 
 

@@ -8,9 +8,9 @@ from typing import BinaryIO
 
 import pytest
 
-from field_client.capture import capture
+from field_client.evidence.capture import capture
+from field_client.exchange.rescue import pack, unpack
 from field_client.platform.keys import Secrets
-from field_client.rescue import pack, unpack
 from field_client.tablet import Tablet
 from sync import courier
 from sync.core.errors import BadCourier

@@ -12,15 +12,16 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from field_client import derivatives, inspecting, retention, tidying
-from field_client.capture import capture
+from field_client.evidence import derivatives, retention, tidying
+from field_client.evidence.capture import capture
+from field_client.evidence.removals import Removals
+from field_client.evidence.retention import DAY_MS, HOUR_MS, Line, Terms
+from field_client.exchange.rescue import BLOBS
 from field_client.platform.clock import SystemClock
 from field_client.platform.files import EncryptedFiles
 from field_client.platform.keys import Vault
-from field_client.removals import Removals
-from field_client.rescue import BLOBS
-from field_client.retention import DAY_MS, HOUR_MS, Line, Terms
 from field_client.tablet import Tablet
+from field_client.work import inspecting
 from sync.core.errors import InvalidField, NotFound, Unavailable
 from sync.replicator import RoundReport
 from tests.support.patrols import AREA, enrolled, round_of

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from field_client import recovery, revocation
-from field_client.capture import capture
+from field_client.evidence.capture import capture
+from field_client.exchange.rescue import BLOBS
+from field_client.holding import recovery, revocation
 from field_client.platform import files, guard, locks
 from field_client.platform.clock import SystemClock
 from field_client.platform.files import EncryptedFiles
 from field_client.platform.keys import KEYS, Vault
 from field_client.platform.leases import Leases
 from field_client.platform.sessions import Sessions
-from field_client.rescue import BLOBS
 from field_client.tablet import Tablet
 from server.storage import states
 from sync.core.errors import DeviceRevoked, LogInconsistent, NotEnrolled, Problem
@@ -226,7 +226,7 @@ def test_the_revocation_of_another_tablet_is_none_of_this_one_s(scene: Scene) ->
 
 def test_a_bare_refusal_destroys_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     revoke(scene)
-    monkeypatch.setattr("server.revocations.told", lambda *_: DeviceRevoked())
+    monkeypatch.setattr("server.exchange.revocations.told", lambda *_: DeviceRevoked())
     told = sync(scene)
     assert "destroyed" not in told and keys_of(scene.home)
     scene.said("status")

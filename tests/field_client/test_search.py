@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from demo.roster import roster
 from field_client.platform import database
 from field_client.platform.clock import SystemClock
-from field_client.search import AT_ONCE, Search, readings_of, splits_of
 from field_client.store import Store
+from field_client.work.search import AT_ONCE, Search, readings_of, splits_of
 from schemas.letters import terms_of, tokens_of
 from sync.core.change import compose
 from sync.core.fold import Act, State, checksum

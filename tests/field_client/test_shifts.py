@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from field_client import shifts
-from field_client.capture import capture
 from field_client.cli import cli
+from field_client.evidence.capture import capture
 from field_client.platform.clock import SystemClock
 from field_client.platform.keys import Secrets
 from field_client.tablet import Tablet
-from server import shifts as at_server
+from field_client.work import shifts
+from server.exchange import shifts as at_server
 from sync.core.errors import NotAllowed, NotEnrolled, Refused
 from tests.support.pictures import jpeg
 from tests.support.server import TestServer, running_server

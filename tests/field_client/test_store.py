@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from field_client.outbox import Outbox
+from field_client.exchange.outbox import Outbox
 from field_client.platform import database
 from field_client.store import Store
 from sync.core.change import START, Change, chain_hash, compose, signature_input

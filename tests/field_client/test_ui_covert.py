@@ -14,9 +14,9 @@ import pytest
 import requests
 
 from custody import sealing
-from field_client.dropbox import DropBox, read_entry
+from field_client.evidence.dropbox import DropBox, read_entry
 from field_client.platform.clock import SystemClock
-from server import trusts
+from server.proofs import trusts
 from sync.core.trust import Seal
 from tests.support.screens import PIN, Screen, shown
 from tests.support.server import TestServer, running_server

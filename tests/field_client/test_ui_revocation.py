@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from field_client import revocation
+from field_client.holding import revocation
 from field_client.platform import guard
 from field_client.platform.background import Task
 from field_client.platform.desktop import desktop
@@ -136,7 +136,7 @@ def test_while_it_hands_in_it_opens_for_that_and_shows_nothing_else(desk: Desk) 
 
 def test_a_server_s_word_without_proof_destroys_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.revoke()
-    monkeypatch.setattr("server.revocations.told", lambda *_: DeviceRevoked())
+    monkeypatch.setattr("server.exchange.revocations.told", lambda *_: DeviceRevoked())
     before = desk.seat.rounds.rounds
     desk.ui.post("/sync/now")
     end = time.monotonic() + 30

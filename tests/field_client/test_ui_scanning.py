@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from field_client import anchoring, inspecting
 from field_client.tablet import Tablet
+from field_client.work import anchoring, inspecting
 from schemas.cards import card_text
 from tests.support.codes import picture
 from tests.support.pictures import jpeg

@@ -12,13 +12,13 @@ from urllib.parse import urlencode
 import pytest
 import segno
 
-from field_client import agenda
-from field_client.capture import capture
+from field_client.evidence.capture import capture
 from field_client.platform.desktop import desktop
 from field_client.tablet import Tablet
 from field_client.ui import preferences
 from field_client.ui.setup import read_code
-from server import revocations
+from field_client.work import agenda
+from server.exchange import revocations
 from sync.core.errors import DiskFull, NotCanonical, Refused
 from sync.core.note import fingerprint
 from tests.support.clocks import HandClock

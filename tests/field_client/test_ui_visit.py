@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 import requests
 
-from field_client import rectification_order, rectifying
-from field_client.capture import capture
-from field_client.looking import picture_of
-from field_client.rectification_order import order_text
+from field_client.evidence.capture import capture
+from field_client.evidence.looking import picture_of
 from field_client.tablet import Tablet
 from field_client.ui.inspection import PHRASES
 from field_client.ui.signing import REFUSALS
+from field_client.work import rectification_order, rectifying
+from field_client.work.rectification_order import order_text
 from schemas.labels import Label
 from schemas.shipped import library
 from schemas.shipped.answers import REASONS

@@ -6,7 +6,7 @@ from typing import Any
 
 from custody.report import Amendment
 from schemas.registry import shipped
-from server.amending import MOST, amended
+from server.evidence.amending import MOST, amended
 from sync.core.change import Change, compose
 
 NAMES = {"p-1": "李敏", "p-2": "王芳"}

@@ -16,7 +16,9 @@ import pytest
 from PIL import Image
 from sqlalchemy import select
 
-from server import acts, imaging, uploads
+from server import acts
+from server.evidence import imaging
+from server.exchange import uploads
 from server.storage import blobs, merkle, states
 from server.storage.files import disk_full_told
 from server.storage.tables_access import blob_mentions

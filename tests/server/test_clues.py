@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from server import decisions
+from server.merging import decisions
 from server.storage import states
 from sync.core.fold import State, values_of
 from sync.core.rules import Rights

@@ -10,9 +10,9 @@ import orjson
 import pytest
 from click.testing import CliRunner
 
-from server import decisions
 from server.cli import main
 from server.keys import ServerKeys
+from server.merging import decisions
 from server.storage import merkle, people
 from server.storage.people import Grant
 from server.verify import verify

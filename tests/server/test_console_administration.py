@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from demo import divisions as hunan
-from server import acts, decisions, openings
+from server import acts
+from server.evidence import openings
+from server.merging import decisions
 from server.sequencer import EVERYWHERE
 from server.storage.backup import MANIFEST
 from tests.support.console import Browser, signed_in, text_of
@@ -71,7 +73,7 @@ def test_a_person_is_put_in_for_a_whole_area_and_nobody_is_overwritten(server: T
 
 
 def decisions_value(server: TestServer, record: str, path: str) -> object:
-    from server import finding
+    from server.reading import finding
 
     house = server.instance
     with house.database.read() as conn:

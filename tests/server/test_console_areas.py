@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from server import divisions
 from server.console.browsers import called
-from server.divisions import Row
+from server.register import divisions
+from server.register.divisions import Row
 from server.sequencer import EVERYWHERE
 from server.storage import people
 from tests.support.console import signed_in, text_of

@@ -11,8 +11,8 @@ from PIL import Image
 
 from custody.pictures import qr
 from schemas.cards import card_text
-from server import decisions
 from server.cli import main
+from server.merging import decisions
 from tests.support.console import Browser, signed_in
 from tests.support.server import TestServer, running_server
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from server import editions
+from server.register import editions
 from server.sequencer import EVERYWHERE
 from tests.server.test_xlsforms import workbook
 from tests.support.console import Browser, signed_in, text_of

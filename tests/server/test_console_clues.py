@@ -11,7 +11,9 @@ from typing import Any
 import orjson
 import pytest
 
-from server import acts, decisions, sheets
+from server import acts
+from server.merging import decisions
+from server.register import sheets
 from server.storage import states
 from sync.core.fold import State, values_of
 from tests.support.console import Browser, signed_in, text_of

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from server import decisions, records
 from server.keys import ServerKeys
+from server.merging import decisions
+from server.reading import records
 from server.storage import states
 from sync.core.fold import State
 from tests.support.console import Browser, signed_in

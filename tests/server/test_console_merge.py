@@ -11,7 +11,8 @@ from uuid import uuid4
 import pytest
 import requests
 
-from server import acts, decisions, moments
+from server import acts, moments
+from server.merging import decisions
 from server.storage import facts, states
 from server.storage.conflicts import Row
 from sync.core.fold import State
@@ -379,8 +380,8 @@ def test_what_law_hangs_on_comes_first_and_pages_name_every_conflict_once(server
     browser = signed_in(server, "staff", "430111")
     ids = re.findall(r'<a class="strong" href="/console/merge/([0-9a-f]{12})"', browser.get("merge").text)
     assert ids[0] == heavy and sorted(ids[1:]) == sorted(light)
-    from server import backlog
     from server.access.policy import Sight
+    from server.merging import backlog
 
     sight, mark, found = Sight("staff", ("430111",)), None, []
     while True:

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 import pytest
 
 from schemas.base import READ_ROLES
-from server import decisions
 from server.access import policy, rights
 from server.access.policy import ACTIONS, Sight
 from server.access.rights import ROLES
 from server.console.frame import ANYBODY, PREFIX
 from server.keys import ServerKeys
+from server.merging import decisions
 from server.storage import people
 from server.storage.people import Grant
 from tests.support.console import Browser, signed_in, text_of

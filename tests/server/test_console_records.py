@@ -13,8 +13,9 @@ from urllib.parse import quote
 import openpyxl
 import pytest
 
-from server import acts, sheets
+from server import acts
 from server.console import records as console_records
+from server.register import sheets
 from server.storage import journal, states
 from sync.core.fold import State
 from tests.support.console import Browser, signed_in, text_of

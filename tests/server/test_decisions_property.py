@@ -8,8 +8,8 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server import decisions
-from server.decisions import Choice
+from server.merging import decisions
+from server.merging.decisions import Choice
 from server.storage import conflicts, journal, states
 from sync.core.errors import Problem
 from sync.core.fold import State

@@ -15,10 +15,10 @@ import pytest
 from click.testing import CliRunner
 
 from custody.digests import CHUNK, digests_of, sm3_of
-from server import bundles, digesting
 from server.attending import comparing
 from server.cli import main
 from server.keys import ServerKeys
+from server.proofs import bundles, digesting
 from server.storage import digests
 from sync.core.rules import Rights
 from tests.support.console import signed_in, text_of

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from demo import divisions as hunan
 from schemas.kinds.division import LEVELS, above, shortened
-from server import divisions
 from server.cli import main
 from server.config import Settings
 from server.instance import Instance, create_instance
+from server.register import divisions
 from server.sequencer import EVERYWHERE
 from sync.core.errors import BadRoster, InvalidField
 

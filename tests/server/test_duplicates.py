@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks import institutions as generated
-from server import decisions, duplicates, twins
 from server.access.policy import Sight
+from server.merging import decisions, duplicates, twins
+from server.merging.twins import Institution
 from server.storage import twins as rows_of
 from server.storage.twins import Twins
-from server.twins import Institution
 from tests.support.console import signed_in, text_of
 from tests.support.server import TestServer, running_server
 

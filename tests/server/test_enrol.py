@@ -8,8 +8,9 @@ import pytest
 import requests
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from server import acts, revocations
+from server import acts
 from server.access import enrolment, rights
+from server.exchange import revocations
 from server.storage import people
 from server.storage.nonces import Nonces
 from server.storage.people import Grant

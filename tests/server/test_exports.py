@@ -15,8 +15,10 @@ from PIL import Image
 
 from custody import sealing
 from custody.pictures.orders import Redaction
-from server import acts, decisions, exports
+from server import acts
 from server.cli import main
+from server.evidence import exports
+from server.merging import decisions
 from sync.core.errors import InvalidField, MinorsVisible, NotFound, NotLogged, Problem, Refused, WrongSealKey
 from tests.server import test_handover
 from tests.server.test_handover import DAY, World, world_in

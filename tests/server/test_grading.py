@@ -10,9 +10,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from schemas.registry import shipped
-from server import decisions
-from server.grading import Grader
-from server.listing import Listing
+from server.evidence.grading import Grader
+from server.merging import decisions
+from server.reading.listing import Listing
 from server.storage import conflicts, journal, people
 from sync.core.cosigning import cosignature_input, key_id, proof_input, written
 from sync.core.grade import Graded

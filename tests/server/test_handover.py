@@ -18,18 +18,23 @@ from click.testing import CliRunner
 
 from custody import sealing
 from custody.commitments import Part
-from field_client import covert
-from field_client.dropbox import About, DropBox
+from field_client.evidence import covert
+from field_client.evidence.dropbox import About, DropBox
 from field_client.platform.clock import SystemClock
 from field_client.platform.files import EncryptedFiles
 from field_client.tablet import Tablet
 from schemas.certificates import CHINA
-from server import acts, decisions, finding, handovers, releases, trusts
+from server import acts
 from server.access import rights
 from server.cli import main
+from server.evidence import releases
+from server.merging import decisions
+from server.proofs import trusts
+from server.reading import finding
 from server.storage import facts, merkle, people
 from server.storage.people import Grant, Person
 from server.verify import verify
+from server.work import handovers
 from sync.core.errors import (
     BrokenSeal,
     DiskFull,

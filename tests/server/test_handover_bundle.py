@@ -17,11 +17,12 @@ from click.testing import CliRunner
 from custody import archive, sealing
 from custody.bundle import MANIFEST, Bundle
 from custody.checks import Finding, examine
-from field_client.dropbox import DropBox
+from field_client.evidence.dropbox import DropBox
 from field_client.platform.clock import SystemClock
 from schemas.kinds.sealed_evidence import SealedEvidence
-from server import bundles, handovers
 from server.cli import main
+from server.proofs import bundles
+from server.work import handovers
 from sync.core.change import canonical
 from sync.core.errors import BrokenFile, BrokenSeal, NotReceived, WrongSealKey
 from sync.core.note import fingerprint

@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from server import leases
 from server.cli import main
+from server.exchange import leases
 from sync.peer import unlock_proof_input
 from tests.support.server import TestDevice, TestServer, running_server
 

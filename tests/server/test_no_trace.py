@@ -28,14 +28,18 @@ from click.testing import CliRunner
 from flask.testing import FlaskClient
 
 from custody import codes, sealing
-from server import acts, decisions, proposals, releases, staffing, sweeps, trusts
+from server import acts
 from server.access import accounts, policy, rights
-from server.backlog import Filter
 from server.cli import main
 from server.config import Settings
 from server.console.frame import PREFIX
+from server.evidence import releases
 from server.keys import ServerKeys
-from server.searching import Searcher
+from server.merging import decisions, proposals, sweeps
+from server.merging.backlog import Filter
+from server.proofs import trusts
+from server.reading.searching import Searcher
+from server.register import staffing
 from server.storage import accounts as rows
 from server.storage import conflicts, contacts, people, views
 from server.storage.contacts import Invitation

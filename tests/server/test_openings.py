@@ -15,10 +15,11 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server import acts, openings
+from server import acts
 from server.cli import main
+from server.evidence import openings
+from server.evidence.openings import REST_MS, joined
 from server.keys import ServerKeys
-from server.openings import REST_MS, joined
 from server.storage import facts, merkle, people
 from server.storage.people import Grant
 from server.verify import verify

@@ -7,9 +7,9 @@ import pytest
 from click.testing import CliRunner
 
 from custody import codes
-from field_client import inspecting
-from field_client.capture import Captured, capture
+from field_client.evidence.capture import Captured, capture
 from field_client.tablet import Tablet
+from field_client.work import inspecting
 from server.cli import main
 from tests.support.lines import joined
 from tests.support.pictures import jpeg

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from server import photos as looking
 from server.cli import main
+from server.evidence import photos as looking
 from server.storage import photos
 from server.storage.photos import IndexShelf, PhotoIndex
 from sync.core.errors import NotFound, Refused

@@ -9,8 +9,8 @@ from sqlalchemy import text
 from schemas.kinds.hazard import Hazard
 from schemas.kinds.institution import Institution
 from schemas.registry import Registry
-from server import decisions
-from server.overview import WEEK_MS
+from server.merging import decisions
+from server.reading.overview import WEEK_MS
 from server.storage.overviews import Scope, made_since, stepped_since
 from server.storage.projections import Projections
 from tests.support.county import County

@@ -14,8 +14,10 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from server import acts, finding, minors
+from server import acts
 from server.cli import main
+from server.evidence import minors
+from server.reading import finding
 from tests.support.pictures import camera_exif, encoded, scene
 from tests.support.server import TestDevice, TestServer, wsgi_server
 
@@ -186,7 +188,7 @@ def test_a_copy_shows_what_its_original_shows() -> None:
 
 
 def test_an_export_that_the_log_cannot_tell_of_writes_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.redaction.acts.append", broken)
+    monkeypatch.setattr("server.evidence.redaction.acts.append", broken)
     desk.refused("evidence", "export", DIGEST[:12], str(desk.folder / "a.jpg"), "--purpose", "x")
     assert not (desk.folder / "a.jpg").exists()
 

@@ -12,10 +12,11 @@ import pytest
 
 from demo import roster as demo
 from schemas.kinds.institution import Institution
-from server import decisions, roster
 from server.config import Settings
 from server.instance import Instance, create_instance
-from server.roster import Plan, Reading
+from server.merging import decisions
+from server.register import roster
+from server.register.roster import Plan, Reading
 from server.storage import journal, states
 from server.storage.tables import changes
 from sync.core.errors import BadRoster

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.letters import letters_of, pairs_of
-from server import decisions, searching
 from server.config import Settings
 from server.instance import Instance, create_instance, new_epoch
-from server.searching import Searcher
+from server.merging import decisions
+from server.reading import searching
+from server.reading.searching import Searcher
 from server.storage import texts
 from server.storage.texts import Sight
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from server import decisions
+from server.merging import decisions
 from server.storage import conflicts, journal, merkle, states
 from sync.core.change import Change
 from sync.core.errors import CursorExpired, EpochChanged, Malformed, Refused, ReplicaForked, Stale

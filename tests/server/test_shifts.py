@@ -11,8 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from schemas.registry import shipped
-from server import anchors, shifts
 from server.cli import main
+from server.exchange import shifts
+from server.proofs import anchors
 from sync.core.anchors import Paper, paper_text, scan, show, spoken
 from sync.core.change import START, Change
 from sync.core.cosigning import written

@@ -13,13 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.base import DESK_ROLES, READ_ROLES
-from server import backlog, decisions, finding, openings, overview, records, responsible, staffing, tablets
 from server.access import policy
 from server.access.policy import Sight
+from server.evidence import openings
+from server.exchange import tablets
 from server.instance import Instance
 from server.keys import ServerKeys
-from server.records import text_sight
-from server.searching import Searcher, wanted_in
+from server.merging import backlog, decisions
+from server.reading import finding, overview, records
+from server.reading.records import text_sight
+from server.reading.searching import Searcher, wanted_in
+from server.register import responsible, staffing
 from server.storage import places
 from server.storage.lists import Lists
 from server.storage.people import Grant

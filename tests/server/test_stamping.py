@@ -12,10 +12,11 @@ import pytest
 from click.testing import CliRunner
 
 from custody import timestamps
-from server import acts, stamping, trusts
+from server import acts
 from server.attending import stamping_due
 from server.cli import main
-from server.stamping import Authority as Asked
+from server.proofs import stamping, trusts
+from server.proofs.stamping import Authority as Asked
 from server.storage import attested, merkle
 from sync.core.errors import BadStamp, InvalidField, Unavailable
 from tests.support.patrols import AREA

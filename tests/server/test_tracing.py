@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 
 from schemas.kinds.hazard import Hazard
 from schemas.labels import Label
-from server import acts, decisions, tracing
+from server import acts
 from server.access.policy import Sight
+from server.merging import decisions
 from server.moments import day, day_span
-from server.records import Step, Told
+from server.reading import tracing
+from server.reading.records import Step, Told
+from server.reading.tracing import Subject, Trace
 from server.storage.people import Person
-from server.tracing import Subject, Trace
 from sync.core.errors import NotFound
 from tests.support.console import Browser, signed_in, text_of
 from tests.support.server import TestDevice, TestServer, running_server

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from custody.sealing import new_identity, recipient_of, unlock_identity
 from server.cli import main
 from server.config import Settings
-from server.trusts import create_seal_key, next_seal, published
+from server.proofs.trusts import create_seal_key, next_seal, published
 from sync.core.errors import InvalidField, Refused, WrongSealKey
 from sync.core.trust import Seal
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from field_client import derivatives, retention, tidying
-from field_client.capture import capture
+from field_client.evidence import derivatives, retention, tidying
+from field_client.evidence.capture import capture
 from field_client.tablet import Tablet
-from server import witnesses
 from server.attending import Attendant, cosigning
 from server.cli import main
+from server.proofs import witnesses
 from server.storage import attested, merkle
 from sync.core.errors import Refused, Unavailable
 from sync.core.note import Checkpoint, checkpoint_body, cosignature_line, open_note, read_vkey, sign_note, vkey

@@ -13,8 +13,8 @@ from openpyxl import Workbook
 from schemas.forms import checklist_form
 from schemas.registry import shipped
 from schemas.shipped import contents, library
-from server import xlsforms
 from server.cli import main
+from server.register import xlsforms
 from sync.core.errors import BadForm
 
 SURVEY = ("type", "name", "label::中文 (zh)", "label::English (en)", "hint::中文 (zh)", "required", "relevant", "constraint")
@@ -121,7 +121,7 @@ def test_what_is_no_form_is_refused_in_words(tmp_path: Path, content: bytes, nam
 
 def test_a_workbook_that_swells_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = workbook(tmp_path, [("integer", "n", "数", "N")])
-    monkeypatch.setattr("server.sheets.LARGEST_INFLATED", 100)
+    monkeypatch.setattr("server.register.sheets.LARGEST_INFLATED", 100)
     with pytest.raises(BadForm, match="too large"):
         xlsforms.read(file)
 

@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 
-from field_client import inspecting, tasks
-from field_client.capture import capture
+from field_client.evidence.capture import capture
 from field_client.tablet import Tablet
-from server import clues, decisions
-from server import tasks as desk_tasks
-from server.editions import Writing
-from server.finding import Seen, read
+from field_client.work import inspecting, tasks
+from server.merging import decisions
+from server.reading.finding import Seen, read
+from server.register.editions import Writing
 from server.storage import conflicts
+from server.work import clues
+from server.work import tasks as desk_tasks
 from sync.core.errors import InvalidField, Refused
 from sync.core.rules import Rights
 from tests.support.patrols import AREA, enrolled, round_of

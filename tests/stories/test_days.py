@@ -13,9 +13,9 @@ import pytest
 
 from field_client.platform.files import EncryptedFiles
 from field_client.tablet import Tablet
-from server import decisions
 from server.access import enrolment  # noqa: F401  the server's own rooms are real here
 from server.instance import new_epoch
+from server.merging import decisions
 from server.storage import backup, conflicts, journal, people
 from sync.core.errors import DeviceRevoked, InvalidField
 from tests.support.patrols import AREA, enrolled, held, round_of, shown

@@ -12,8 +12,8 @@ import pytest
 
 from schemas.forms import form_of
 from schemas.registry import Registry, kinds_in, shipped
-from server import decisions
-from server.listing import Listing
+from server.merging import decisions
+from server.reading.listing import Listing
 from server.storage import conflicts
 from sync.core.errors import InvalidField
 from tests.support.patrols import AREA, enrolled, held, round_of, shown

@@ -22,8 +22,8 @@ from custody import checks, digests, report_pdf
 from custody.bundle import BUNDLE_TAG, Bundle, Draft, base64, broken, joined
 from custody.checks import CHECKS, Examination, Verdict, examine
 from custody.report import read_report
-from server import bundles, trusts
 from server.keys import ServerKeys
+from server.proofs import bundles, trusts
 from sync.core.errors import Problem
 from sync.core.note import fingerprint
 from sync.core.rules import Rights

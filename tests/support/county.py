@@ -15,7 +15,9 @@ from schemas.fields import Answers, Area, Counter, Date, Notes, Tags, Text, Work
 from schemas.labels import Label
 from schemas.registry import Registry
 from schemas.workflow import Status, Transition, Workflow
-from server import decisions, intake, keys, outflow
+from server import keys
+from server.exchange import intake, outflow
+from server.merging import decisions
 from server.storage import tables_access, tables_desk, tables_photos  # noqa: F401  their tables belong to the same metadata
 from server.storage.database import Database
 from server.storage.projections import Projections

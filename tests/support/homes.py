@@ -23,13 +23,13 @@ from pathlib import Path
 from typing import Any
 
 from custody import sealing
-from field_client import recovery
+from field_client.holding import recovery
 from field_client.platform.keys import Secrets
-from field_client.search import Search
 from field_client.tablet import Tablet
 from field_client.ui import practising, preferences
-from server import trusts
+from field_client.work.search import Search
 from server.keys import ServerKeys
+from server.proofs import trusts
 from sync.core.trust import Seal
 from tests.support.photographs import photograph
 from tests.support.pictures import encoded, scene

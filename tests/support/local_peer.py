@@ -11,14 +11,16 @@ from hashlib import sha256 as digest_of
 from typing import Any, BinaryIO
 
 from custody import codes
-from server import imaging, intake, leases, openings, originals, outflow, trusts, uploads, witnesses
 from server.access import enrolment
 from server.access.rights import Scope, compartment_of, rights_at, scope_of
+from server.evidence import imaging, openings, originals
+from server.exchange import intake, leases, outflow, uploads
+from server.exchange.uploads import Depot
 from server.instance import Instance
 from server.keys import Voice
+from server.proofs import trusts, witnesses
 from server.storage import journal, merkle, people, snapshots
 from server.storage.people import Device
-from server.uploads import Depot
 from sync.core.errors import DeviceRevoked, NotAuthenticated, NotFound, ReplicaForked
 from sync.peer import (
     Batch,

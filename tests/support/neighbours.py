@@ -20,10 +20,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from custody import codes
 from schemas.fields import Text
-from server import acts, decisions, duplicates, intake, proposals, sweeps
+from server import acts
 from server.access import accounts, policy, rights
-from server.backlog import Filter
+from server.exchange import intake
 from server.keys import ServerKeys
+from server.merging import decisions, duplicates, proposals, sweeps
+from server.merging.backlog import Filter
 from server.storage import accounts as rows
 from server.storage import conflicts, contacts, people
 from server.storage.contacts import Invitation

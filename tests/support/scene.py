@@ -21,8 +21,8 @@ from field_client.cli import cli
 from field_client.platform.clock import SystemClock
 from field_client.platform.keys import Vault
 from field_client.platform.wrapping import Cost
-from server import trusts
 from server.cli import main
+from server.proofs import trusts
 from sync.core.trust import Seal
 from tests.support.server import TestServer, running_server
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from field_client.exchange.rescue import BLOBS
 from field_client.platform.files import EncryptedFiles
 from field_client.platform.keys import Secrets
-from field_client.rescue import BLOBS
 from field_client.tablet import Tablet
 
 SECRETS = Secrets(bytes(range(32)), bytes(range(32, 64)))

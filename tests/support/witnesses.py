@@ -12,8 +12,8 @@ from typing import NamedTuple
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from server import trusts
 from server.instance import Instance
+from server.proofs import trusts
 from sync.core.log import Tree, leaf_hash
 from sync.core.note import Checkpoint, Verifier, checkpoint_body, fingerprint, sign_note
 from sync.core.trust import Trust, Witness

@@ -1,0 +1,1 @@
+"""What was captured: taken in, drawn, compared, sealed, kept as long as it has to be and no longer."""

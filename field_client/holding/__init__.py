@@ -1,0 +1,1 @@
+"""Who may open this tablet: its keys, their lease, a forgotten PIN, revocation, officers' own keys."""

@@ -1,0 +1,1 @@
+"""What people decide about copies that differ: conflicts, sweeps, a second person, and institutions that may be one."""
