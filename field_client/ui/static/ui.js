@@ -125,7 +125,7 @@ if (watchers.length) {
     let pause = 15_000;
     try {
       const answer = await fetch(watchers[0].dataset.watch, { headers: { Accept: "application/json" } });
-      if (answer.status === 401 && leaves()) { location.reload(); return; }
+      if (answer.status === 401 && held === null && leaves()) { location.reload(); return; }  // a tap that waits is done after the PIN, on this page
       if (answer.status === 401) { await opened(); looking = false; timer = setTimeout(look, 1_000); return; }
       const told = await answer.json();
       if (away && held === null) away.hidden = true;
