@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +23,7 @@ from sync.core.errors import InvalidField, NotAllowed, Problem, Refused
 desk = Desk("people", __name__)
 
 _SHOWN = 10
+DAY_MS = 86_400_000
 
 
 @desk.get("/people", may="people.read")
@@ -72,8 +74,9 @@ def one(person: str) -> Answer:
 def grant(person: str) -> Answer:
     said = request.form
     try:
-        until = _end_of(said.get("until", ""))
-        staffing.grant(instance(), seat().sight, person, typed_code(said.get("area", "")), said.get("department", ""), until)
+        since, until = _day_of(said, "since", Label("起", "since")), _day_of(said, "until", Label("截止", "until"))
+        area, department = typed_code(said.get("area", "")), said.get("department", "")
+        staffing.grant(instance(), seat().sight, person, area, department, since, until + DAY_MS if until is not None else None)
     except (InvalidField, NotAllowed, Refused) as problem:
         return answered("people/one.html", status_of(problem), **_of(person, wrong=problem))
     say(Label("已授权", "Granted"))
@@ -136,13 +139,14 @@ def _of(person: str, wrong: Problem | None = None, code: str = "") -> dict[str, 
     }  # fmt: skip
 
 
-def _end_of(text: str) -> int | None:
-    """The end of a day in China; None for an empty text."""
-    if not text.strip():
+def _day_of(said: Mapping[str, str], name: str, field: Label) -> int | None:
+    """The begin of a day in China, in ms; None where nothing was typed. Raises InvalidField."""
+    text = said.get(name, "").strip()
+    if not text:
         return None
     try:
-        day = datetime.fromisoformat(text.strip()).replace(tzinfo=CHINA)
+        day = datetime.fromisoformat(text).replace(tzinfo=CHINA)
     except ValueError as error:
         detail = Label("应为日期，如 2026-12-31", "is a date such as 2026-12-31")
-        raise InvalidField(field=Label("截止", "until"), detail=detail) from error
-    return int(day.timestamp() * 1000) + 86_400_000
+        raise InvalidField(field=field, detail=detail) from error
+    return int(day.timestamp() * 1000)

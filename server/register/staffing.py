@@ -21,10 +21,11 @@ from sync.core.errors import InvalidField, NotAllowed, NotFound
 
 
 class Member(NamedTuple):
-    """A person with the grants that run now, as far as the reader sees where they lead, and the account, if any."""
+    """A person with the grants that run now and those to come, as far as the reader sees where they lead, and the account, if any."""
 
     person: Person
     grants: list[Grant]
+    coming: list[Grant]
     account: Account | None
     sessions: int
 
@@ -38,9 +39,11 @@ def in_sight(house: Instance, conn: Connection, sight: Sight) -> list[Member]:
         grants = people.grants_of(conn, person.id)
         running = rights.active(grants, now)
         if _sees(sight, running or grants[-1:]):
-            running = [one for one in running if sight.covers(one.area, one.compartment)]
+            seen = [one for one in grants if sight.covers(one.area, one.compartment)]
+            running = [one for one in seen if one in running]
+            coming = [one for one in seen if now < one.since and (one.until is None or one.since < one.until)]
             sessions = len(rows.sessions_of(conn, person.id)) if person.id in held else 0
-            found.append(Member(person, running, held.get(person.id), sessions))
+            found.append(Member(person, running, coming, held.get(person.id), sessions))
     return found
 
 
@@ -88,21 +91,24 @@ def add(house: Instance, sight: Sight, name: str, role: str, area: str, departme
     return person
 
 
-def grant(house: Instance, sight: Sight, person: str, area: str, department: str, until: int | None) -> None:
-    """A further area for a person in sight, in front of the wall. Raises NotFound, NotAllowed, InvalidField."""
+def grant(
+    house: Instance, sight: Sight, person: str, area: str, department: str, since: int | None, until: int | None
+) -> None:
+    """A further area for a person in sight, in front of the wall, from a time (ms; None: now). Raises NotFound, NotAllowed, InvalidField."""
     if not sight.covers(area):
         raise NotAllowed(detail=Label("只能授予您自己看得到的区划", "only areas that you see yourself can be granted"))
     now = house.now()
     with house.database.write() as conn:
         who = member(house, conn, sight, person).person
-        give(conn, Grant(house.keys.new_id(now), who.id, area, who.role, now, until, "", department), now)
+        give(conn, Grant(house.keys.new_id(now), who.id, area, who.role, now if since is None else since, until, "", department), now)
 
 
 def end(house: Instance, sight: Sight, person: str, named: str) -> None:
     """End a grant of a person in sight now; work that was done under it stays. Raises NotFound."""
     now = house.now()
     with house.database.write() as conn:
-        held = next((one for one in member(house, conn, sight, person).grants if one.id == named), None)
+        who = member(house, conn, sight, person)
+        held = next((one for one in who.grants + who.coming if one.id == named), None)
         if held is None or not sight.covers(held.area, held.compartment):
             raise NotFound(what=named)
         end_grant(conn, held, now)

@@ -71,6 +71,20 @@ def test_a_grant_runs_to_the_end_of_its_day_and_can_be_ended(server: TestServer,
     assert COUNTY + "001" not in text_of(admin.get(path))
 
 
+def test_a_grant_may_begin_on_a_later_day_and_is_refused_where_it_ends_before(server: TestServer, admin: Browser) -> None:
+    path = added(admin, "交叉执法人员")
+    admin.get(path)
+    week = {"area": COUNTY + "001", "since": "2099-12-25", "until": "2099-12-31"}
+    assert admin.post(f"{path}/grants", {**week, "until": "2099-12-20"}).status_code == 400
+    assert admin.post(f"{path}/grants", week).status_code == 303
+    assert "2099-12-25" in text_of(admin.get(path))
+    with server.instance.database.read() as conn:
+        (further,) = [one for one in people.grants_of(conn, path.rpartition("/")[2]) if one.until is not None]
+    assert (further.since, further.until) == (4_102_416_000_000 - 7 * 86_400_000, 4_102_416_000_000)
+    assert admin.post(f"{path}/grants/{further.id}/end").status_code == 303
+    assert "2099-12-25" not in text_of(admin.get(path))
+
+
 @pytest.mark.parametrize("area", ["", ELSEWHERE, "43"])
 def test_nobody_grants_what_they_do_not_see_themselves(admin: Browser, area: str) -> None:
     path = added(admin, f"某人{area}")
