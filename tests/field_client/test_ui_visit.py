@@ -407,6 +407,15 @@ def test_a_full_tablet_says_so_and_keeps_nothing_half(ui: Screen, tablet: Tablet
     assert not any(path.startswith("evidence/") for path in tablet.values(record))
 
 
+def test_of_many_photos_of_an_item_the_newest_are_shown_and_the_others_one_tap_away(ui: Screen, tablet: Tablet) -> None:
+    record = begin(ui, tablet, 6)
+    for number in range(13):
+        capture(tablet, record, io.BytesIO(encoded(scene(64 + number, 48), "JPEG")), item="FIR-05", name=f"{number}.jpg", watermark=False)
+    strip = ui.get(f"/inspections/{record}/items/FIR").text.partition('<ul class="strip">')[2].partition("</ul>")[0]
+    assert strip.count("<img") == 11 and "前面还有 2 张" in strip and f"/inspections/{record}#photos" in strip
+    assert ui.get(f"/inspections/{record}").text.partition('id="photos"')[2].partition("</ul>")[0].count("<img") == 13
+
+
 def test_a_repeated_photo_asks_for_the_reason_until_it_is_given(ui: Screen, tablet: Tablet) -> None:
     first, second = begin(ui, tablet, 5), begin(ui, tablet, 5)
     picture = scene(900, 700)
