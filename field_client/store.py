@@ -62,7 +62,7 @@ class Store:
         self.uploads = Uploads(database)
         self.chores = Chores(database)
         self.listeners: list[Listener] = []
-        whole = database.value("SELECT 1 FROM sqlite_master WHERE name = 'meta'") and self.meta("version") == VERSION
+        whole = database.has("meta") and self.meta("version") == VERSION
         if not whole:
             detail = Label("数据表缺失或版本不符", "the tables are missing or of another version")
             raise BrokenStore(file=database.path.name, detail=detail)
@@ -72,8 +72,7 @@ class Store:
         """The tables in a new database, and the first replica."""
         with database.writing():
             for statements in (SCHEMA, outbox.SCHEMA, pulled.SCHEMA, uploads.SCHEMA, chores.SCHEMA):
-                for statement in filter(str.strip, statements.split(";\n")):
-                    database.run(statement)
+                database.run_script(statements)
             database.run("INSERT INTO meta(key, value) VALUES ('version', ?)", (str(VERSION),))
             Outbox(database, sign).begin_replica(clock.new_id())
         return cls(database, clock, sign)

@@ -77,10 +77,7 @@ class Shelf:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        if database.value("SELECT 1 FROM sqlite_master WHERE name = 'likeness_todo'") is None:
-            with database.writing():
-                for statement in _SCHEMA.strip("\n;").split(";\n"):
-                    database.run(statement)
+        database.make("likeness_todo", _SCHEMA)
 
     def under(self, keys: Collection[int]) -> tuple[list[int], list[str]]:
         asked: list[int] = sorted(keys)

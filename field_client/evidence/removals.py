@@ -30,9 +30,7 @@ class Removals:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        if database.value("SELECT 1 FROM sqlite_master WHERE name = 'removals'") is None:
-            with database.writing():
-                database.run(_SCHEMA)
+        database.make("removals", _SCHEMA)
 
     def note(self, removal: Removal) -> None:
         """Inside `Database.writing`, before the file goes."""

@@ -115,6 +115,26 @@ class Database:
         """Execute a statement for each row, inside `writing`."""
         self.connection.executemany(sql, rows)
 
+    def run_script(self, script: str) -> None:
+        """Execute statements that each end with a line, inside `writing`."""
+        for statement in filter(None, script.strip("\n; ").split(";\n")):
+            self.run(statement)
+
+    def has(self, name: str) -> bool:
+        """Whether there is a table or a trigger of this name."""
+        return self.value("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)) is not None
+
+    def make(self, name: str, script: str) -> None:
+        """Run a script that makes the table `name` and what belongs to it, where it is not there yet.
+
+        Another thread or program may be about to do the same: one makes it, the other waits and finds it.
+        """
+        if self.has(name):
+            return
+        with self.writing():
+            if not self.has(name):
+                self.run_script(script)
+
     @contextlib.contextmanager
     def attached(self, file: Path, name: str, functions: Mapping[str, Callable[[Any], Any]]) -> Iterator[None]:
         """A plain SQLite file as the schema `name`, trusted with nothing but its rows; with functions of one argument.

@@ -221,7 +221,7 @@ class News:
 
     def since(self, ms: int, most: int = 20) -> list[Item]:
         """What others changed and came in after a time (milliseconds since 1970), newest first."""
-        if self._database.value("SELECT 1 FROM sqlite_master WHERE name = 'news'") is None:
+        if not self._database.has("news"):
             return []
         rows = self._database.rows("SELECT record, at FROM news WHERE at >= ? ORDER BY at DESC, record", (ms,))
         found: list[Item] = []

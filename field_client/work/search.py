@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -117,20 +117,19 @@ class Search:
         self._store = store
         self._database = store.database
         self._schema = schema
-        if self._database.value("SELECT 1 FROM sqlite_master WHERE name = 'search_todo'") is None:
-            self._make(_SCHEMA, _TRIGGERS)
-        elif self._database.value(
-            "SELECT 1 FROM sqlite_master WHERE name = 'search_state_put' AND sql LIKE '%OR IGNORE%'"
-        ):
-            self._make(_OLD_TRIGGERS_GO, _TRIGGERS)
-        if not self._database.value("SELECT 1 FROM pragma_table_info('search_entries') WHERE name = 'lat'"):
-            self._make(_OLD_TRIGGERS_GO, _OLD_TABLES_GO, _SCHEMA, _TRIGGERS)  # one without positions is made anew
+        if self._lacking():
+            with self._database.writing():
+                for script in self._lacking():  # looked at again: another thread may have made them meanwhile
+                    self._database.run_script(script.replace("{kind}", schema.kind))
 
-    def _make(self, *scripts: str) -> None:
-        with self._database.writing():
-            for script in scripts:
-                for statement in script.replace("{kind}", self._schema.kind).strip("\n;").split(";\n"):
-                    self._database.run(statement)
+    def _lacking(self) -> Sequence[str]:
+        """The scripts that make the index what this program needs; none where it is."""
+        if not self._database.has("search_todo"):
+            return _SCHEMA, _TRIGGERS
+        if not self._database.value("SELECT 1 FROM pragma_table_info('search_entries') WHERE name = 'lat'"):
+            return _OLD_TRIGGERS_GO, _OLD_TABLES_GO, _SCHEMA, _TRIGGERS  # one without positions is made anew
+        old = "SELECT 1 FROM sqlite_master WHERE name = 'search_state_put' AND sql LIKE '%OR IGNORE%'"
+        return (_OLD_TRIGGERS_GO, _TRIGGERS) if self._database.value(old) else ()
 
     def find(self, text: str, limit: int = 20) -> list[Found]:
         """The institutions that fit, best first: the name begins so; its pinyin does; it is inside the name; elsewhere.

@@ -16,9 +16,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from field_client.evidence.likeness import Shelf
+from field_client.evidence.removals import Removals
 from field_client.exchange.outbox import Outbox
 from field_client.platform import database
 from field_client.store import Store
+from field_client.work.search import Search
 from sync.core.change import START, Change, chain_hash, compose, signature_input
 from sync.core.engine import Waiting
 from sync.core.errors import BrokenStore, EpochChanged, Malformed, NotFound, WrongKey
@@ -416,6 +419,34 @@ def test_two_threads_write_without_getting_in_each_other_s_way(tmp_path: Path) -
     (run,) = store.batch(100).runs
     assert len(run.signatures) == 75
     store.close()
+
+
+@pytest.mark.parametrize(
+    "index",
+    [Search, lambda store: Shelf(store.database), lambda store: Removals(store.database)],
+    ids=["search", "likeness", "removals"],
+)
+def test_threads_that_meet_a_store_without_an_index_make_it_once(
+    tmp_path: Path, index: Callable[[Store], object]
+) -> None:
+    new_store(tmp_path / "t.db").close()
+    together, wrong = threading.Barrier(6), list[Exception]()
+
+    def work() -> None:
+        mine = Store(database.open_existing(tmp_path / "t.db", KEY), TabletClock(), SIGNER.sign)
+        together.wait(30)
+        try:
+            index(mine)
+        except Exception as error:
+            wrong.append(error)
+        mine.close()
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
 
 
 # ---- blobs -------------------------------------------------------------------------------------------------

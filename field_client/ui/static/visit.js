@@ -269,7 +269,7 @@ async function send(one) {
 function beside(one) { return document.getElementById(one.card || "") || document.querySelector("[data-alike]") || one.shown.closest("section, .card") || document.querySelector("main"); }
 
 function tell(one, words) {
-  const place = Object.assign(document.createElement("p"), { className: "notice warn", textContent: `${one.name}：${words}` });
+  const place = Object.assign(document.createElement("p"), { className: "notice warn", textContent: words.includes(one.name) ? words : `${one.name}：${words}` });
   place.setAttribute("role", "alert");
   beside(one).append(place);
 }
