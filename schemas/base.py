@@ -27,6 +27,7 @@ from schemas.fields import (
     RecordField,
     Refusal,
     Tags,
+    Text,
     check_opaque,
     check_value,
 )
@@ -203,6 +204,16 @@ class RecordSchema(marshmallow.Schema):
         """The division code that decides who may see the record; None where it has none yet."""
         area = values.get(cls.area_field) if cls.area_field else None
         return area if isinstance(area, str) else None
+
+    @classmethod
+    def warnings(cls, values: Mapping[str, Any]) -> dict[str, Label]:
+        """Path → what is to be said of words in its text that had better not be there (`Text.avoid`)."""
+        found = {}
+        for path, value in values.items():
+            field = cls.field_of(path)
+            if isinstance(field, Text) and field.avoid and isinstance(value, str) and (said := field.avoid.warning(value)):
+                found[path] = said
+        return found
 
     @classmethod
     def bucket_sort(cls) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import marshmallow
 
@@ -136,11 +136,22 @@ class RecordField(marshmallow.fields.Field[Any]):
             raise marshmallow.ValidationError([f"{path}: {refused.problem.en}"]) from refused
 
 
+class Avoided(NamedTuple):
+    """Words that a text had better not hold, and what is said where it does: a form warns, and nothing refuses."""
+
+    words: tuple[str, ...]
+    why: Label
+
+    def warning(self, text: str) -> Label | None:
+        """The reason and the words found, in their order there; None where there are none."""
+        found = sorted((word for word in self.words if word in text), key=text.index)
+        return Label(f"{self.why.zh}：{'、'.join(found)}", f"{self.why.en}: {', '.join(found)}") if found else None
+
+
 class Text(RecordField):
     """Unicode text of at most `most` characters, optionally shaped by a regular expression.
 
-    `avoid` names words that a form warns about and nothing refuses: an objective finding draws no conclusion,
-    and what somebody typed is never lost for a word.
+    `avoid`: what a form warns of. What somebody typed is never lost for a word.
     """
 
     def __init__(
@@ -150,13 +161,13 @@ class Text(RecordField):
         most: int = 200,
         pattern: str | None = None,
         lines: bool = False,
-        avoid: Sequence[str] = (),
+        avoid: Avoided | None = None,
         **kw: Any,
     ):
         super().__init__(label, **kw)
         self.most = most
         self.pattern = re.compile(pattern) if pattern else None
-        self.avoid = tuple(avoid)
+        self.avoid = avoid
         self.widget = "lines" if lines else "text"
 
     def check(self, value: Any) -> None:
@@ -166,10 +177,6 @@ class Text(RecordField):
             raise Refusal(f"超过 {self.most} 个字", f"longer than {self.most} characters")
         if self.pattern and value and not self.pattern.fullmatch(value):
             raise Refusal("格式不对", "has the wrong form")
-
-    def warnings(self, text: str) -> list[str]:
-        """The words of `avoid` that occur in a text, in their order there."""
-        return sorted((word for word in self.avoid if word in text), key=text.index)
 
 
 class Choice(RecordField):

@@ -13,6 +13,7 @@ from typing import Any
 
 from schemas.base import DESK_ROLES, RecordSchema
 from schemas.fields import (
+    Avoided,
     Choice,
     Composite,
     Entries,
@@ -55,7 +56,7 @@ class FormField:
     target    kind of record that a ref or a tag names; "*" is any
     least, most, unit   range of a number
     longest, pattern    limits of a text
-    avoid     words to warn about, which nothing refuses
+    avoid     words to warn of and why, which nothing refuses
     """
 
     name: str
@@ -76,7 +77,7 @@ class FormField:
     unit: str = ""
     longest: int | None = None
     pattern: str | None = None
-    avoid: tuple[str, ...] = ()
+    avoid: Avoided | None = None
 
 
 @dataclass(frozen=True, slots=True)

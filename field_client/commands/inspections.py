@@ -21,7 +21,7 @@ from field_client.work.anchoring import anchor_document
 from field_client.work.grading import grade
 from field_client.work.printout import TITLE, pdf
 from field_client.work.showing import cells
-from schemas.fields import Flag, Integer, RecordField, Text
+from schemas.fields import Flag, Integer, RecordField
 from schemas.forms import FormGroup, FormItem
 from schemas.kinds.evidence import REPEAT_REASONS, SOURCES
 from schemas.kinds.inspection import MODES, Inspection
@@ -276,12 +276,8 @@ def set_(session: Session, inspection: str, fields: tuple[str, ...]) -> None:
         values[name] = read_value(Inspection.field_of(name), name, text)
     session.tablet().write(inspecting.KIND, record, values)
     session.terminal.say(SAVED)
-    for name, value in values.items():
-        field = Inspection.field_of(name)
-        found = [word for word in field.avoid if word in value] if isinstance(field, Text) else []
-        if found:
-            told = "、".join(found)
-            session.terminal.warn(Label(f"请避免结论性用语：{told}", f"describe, do not conclude: {told}"))
+    for words in Inspection.warnings(values).values():
+        session.terminal.warn(words)
 
 
 def read_value(field: RecordField | None, path: str, text: str) -> Any:

@@ -258,7 +258,7 @@ def show(record: str) -> str:
         values=values,
         bases={name: digest(values.get(name)) for name in TYPED},
         fields={name: Inspection.fields_by_name()[name] for name in TYPED},
-        warnings={name: typed.avoided(Inspection, name, values.get(name)) for name in TYPED},
+        warnings=Inspection.warnings({name: values.get(name) for name in TYPED}),
         groups=visit.progress(),
         answered=sum(path.startswith("answers/") and value is not None for path, value in values.items()),
         following=visit.first_gap(),

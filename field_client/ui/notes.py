@@ -69,9 +69,8 @@ def add() -> Response | tuple[str, int]:
             capture(tablet, record, cast(BinaryIO, one.stream), source="camera", name=one.filename or "", pictures=False)
         except Problem as problem:
             here.warn(Label(f"{one.filename}：{problem.text('zh')}", f"{one.filename}: {problem.text('en')}"))
-    found = typed.avoided(PatrolNote, "seen", said["seen"])
-    if found:
-        here.warn(Label(f"巡查记录不写执法用语：{'、'.join(found)}", f"a patrol note does not say: {', '.join(found)}"))
+    for words in PatrolNote.warnings(said).values():
+        here.warn(words)
     return here.done(Label("已记录", "Noted"), ".show", record=record)
 
 
@@ -92,7 +91,7 @@ def show(record: str) -> str:
         notes=notes,
         urgency=value_of(PatrolNote, "urgency", values["urgency"]),
         status=value_of(PatrolNote, "status", values["status"] or "noted"),
-        avoid=typed.avoided(PatrolNote, "seen", values["seen"]),
+        warning=PatrolNote.warnings(values).get("seen"),
         waiting=any(own.status == "queued" for own in tablet.history(record)),
     )
 

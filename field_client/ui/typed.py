@@ -26,12 +26,6 @@ def digest(value: Any) -> str:
     return "" if value is None else hashlib.sha256(as_json(value).encode()).hexdigest()[:16]
 
 
-def avoided(schema: type[RecordSchema], name: str, value: Any) -> list[str]:
-    """The words in a text that should not be there, though nothing refuses them."""
-    field = schema.fields_by_name()[name]
-    return [word for word in field.avoid if word in value] if isinstance(field, Text) and isinstance(value, str) else []
-
-
 def note(tablet: Tablet, kind: str, record: str, item: str = "") -> None:
     """Write the posted `text` as a note under the id that the form gives it: once, however often it is sent. Other words under
     an id that was written already, by a form that a killed program left, are another note."""
@@ -77,8 +71,7 @@ def _told(tablet: Tablet, schema: type[RecordSchema], record: str, name: str, st
             here.warn(words)
         return here.go(endpoint, record=record, _anchor=name)
     value = tablet.values(record).get(name)
-    avoid = avoided(schema, name, value)
-    warned = Label(f"请避免：{'、'.join(avoid)}", f"describe, do not conclude: {', '.join(avoid)}") if avoid else Label("", "")
+    warned = schema.warnings({name: value}).get(name, Label("", ""))
     response = jsonify(saved=status == 200, base=digest(value), value=value or "", words=here.say(words), warned=here.say(warned))
     response.status_code = status
     return response

@@ -13,7 +13,20 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 
 from schemas.base import DESK_ROLES, Due, RecordSchema, Section
-from schemas.fields import Area, Attachments, Captions, Choice, Date, Moment, Notes, Point, Ref, Text, Workflowed
+from schemas.fields import (
+    Area,
+    Attachments,
+    Avoided,
+    Captions,
+    Choice,
+    Date,
+    Moment,
+    Notes,
+    Point,
+    Ref,
+    Text,
+    Workflowed,
+)
 from schemas.kinds.patrol_note import URGENCIES
 from schemas.labels import Label
 from schemas.shipped import library
@@ -55,8 +68,11 @@ OUTCOMES = {
 CLOCKS: Mapping[str, str] = {"blow_up": "T12", "smouldering": "T13", "ordinary": "T14"}
 """Urgency → the time limit for verifying."""
 
-INFORMER_WORDS = ("举报人", "投诉人", "来电人", "举报电话", "联系电话", "身份证", "家长姓名", "知情人", "线人")
-"""Words that lead to whoever reported: a form warns of them and nothing refuses them."""
+INFORMER_WORDS = Avoided(
+    ("举报人", "投诉人", "来电人", "举报电话", "联系电话", "身份证", "家长姓名", "知情人", "线人"),
+    Label("可能指向举报人，而线索会下发到平板", "This may lead to whoever reported, and clues go to tablets"),
+)
+"""Words that lead to whoever reported."""
 
 STAFF = frozenset({"staff", "lead", "city", "province"})
 VERIFIERS = STAFF | {"inspector", "officer", "supervisor"}

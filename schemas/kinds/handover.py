@@ -17,6 +17,7 @@ from schemas.base import DESK_ROLES, Due, RecordSchema, Section
 from schemas.fields import (
     Area,
     Attachments,
+    Avoided,
     Choice,
     Composite,
     Date,
@@ -52,8 +53,11 @@ LOOKBACK = {
     "relapsed": Label("问题反弹", "back as before"),
 }
 
-SOURCE_WORDS = ("举报人", "举报电话", "知情人", "线人", "卧底", "暗访组", "暗访人员", "组员")
-"""Words that lead to a source: a form warns of them and nothing refuses them."""
+SOURCE_WORDS = Avoided(
+    ("举报人", "举报电话", "知情人", "线人", "卧底", "暗访组", "暗访人员", "组员"),
+    Label("可能暴露来源", "This may give a source away"),
+)
+"""Words that lead to a source."""
 
 
 class Handover(RecordSchema):

@@ -12,6 +12,7 @@ from schemas.fields import (
     Answers,
     Area,
     Attachments,
+    Avoided,
     Captions,
     Choice,
     Moment,
@@ -36,7 +37,10 @@ MODES = {
 CERTIFIED = DESK_ROLES | {"officer"}
 """Who may make it an enforcement inspection: only enforcement organs inspect (国办涉企检查意见)."""
 
-CONCLUSIONS = ("违法", "违规", "非法", "构成", "情节严重", "应予处罚", "罚款", "没收", "吊销", "取缔")
+CONCLUSIONS = Avoided(
+    ("违法", "违规", "非法", "构成", "情节严重", "应予处罚", "罚款", "没收", "吊销", "取缔"),
+    Label("请避免结论性用语", "Describe, do not conclude"),
+)
 """Words that draw a conclusion. A record of the scene describes; the decision concludes."""
 
 _FIELD = frozenset({"inspector", "officer"})

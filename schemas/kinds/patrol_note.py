@@ -11,6 +11,7 @@ from schemas.base import DESK_ROLES, RecordSchema, Section
 from schemas.fields import (
     Area,
     Attachments,
+    Avoided,
     Captions,
     Choice,
     Moment,
@@ -23,18 +24,9 @@ from schemas.fields import (
 from schemas.labels import Label
 from schemas.workflow import Status, Transition, Workflow
 
-ENFORCEMENT_WORDS = (
-    "询问",
-    "责令",
-    "责成",
-    "笔录",
-    "查封",
-    "扣押",
-    "罚款",
-    "处罚",
-    "没收",
-    "立案",
-    "要求提供",
+ENFORCEMENT_WORDS = Avoided(
+    ("询问", "责令", "责成", "笔录", "查封", "扣押", "罚款", "处罚", "没收", "立案", "要求提供"),
+    Label("巡查记录不写执法用语", "A patrol note does not say"),
 )
 """What only an enforcement organ may do: a patrol note with it would claim an act that did not happen."""
 

@@ -105,10 +105,8 @@ def propose(
     made = releases.propose(
         run.house, person, run.rights_of(person), audit=audit, evidence=evidence, to_area=area, said=said, again=again
     )
-    words = Handover.fields_by_name()["summary"].warnings(summary)  # type: ignore[attr-defined]
-    if words:
-        told = "、".join(words)
-        run.say(Label(f"摘要中有“{told}”，可能暴露来源", f"The summary says “{told}”, which may give a source away"), "yellow")
+    for words in Handover.warnings(said).values():
+        run.say(words, "yellow")
     run.say(Label(f"已提请：{made}", f"Proposed: {made}"), "bold green")
     run.say(
         Label(

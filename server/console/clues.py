@@ -278,7 +278,7 @@ def _shown(
             has_informer=clues.informer_of(house, conn, seen.record) is not None,
             informer=informer, told=_asked_of_informer(),
             value_of=value_of, label_of=words.label_of, wrong=wrong, typed=typed or {},
-            late=Clue.overdue(seen.values, day(house.now())), task_schema=house.registry[tasks.KIND],
+            late=Clue.overdue(seen.values, day(house.now())), warnings=Clue.warnings(seen.values), task_schema=house.registry[tasks.KIND],
         )  # fmt: skip
 
 

@@ -273,7 +273,7 @@ def one(record: str) -> Answer:
             holder=reviewing.holder_of(house, conn, schema, seen.state) if schema and reviewing.under_review(schema, seen.values) else None,
             levels=LEVELS, now=house.now(), review_at=_review_at(who, seen),
             evidence_schema=house.registry.get("evidence"), map_tiles=tiles_at(house), map_outlines=outlines_at(house),
-            raw=None if schema else seen.values, overdue=schema.overdue(seen.values, day(house.now())) if schema else False,
+            raw=None if schema else seen.values, warnings=schema.warnings(seen.values) if schema else {}, overdue=schema.overdue(seen.values, day(house.now())) if schema else False,
         )  # fmt: skip
 
 

@@ -127,6 +127,7 @@ def _shown(record: str, remarks: dict[str, str], problem: Problem | None, status
         blocking=blocking,
         about=lambda row: backlog.said(house.registry, row),
         fields=fields,
+        warnings=schema.warnings(seen.values),
         photos=[(one, told.get(f"evidence/{one.id}", [])) for one in files],
         overall=told.get("", []),
         versions=reviewing.versions(history, schema),

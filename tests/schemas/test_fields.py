@@ -12,6 +12,7 @@ from schemas.fields import (
     Answers,
     Area,
     Attachments,
+    Avoided,
     Choice,
     CreditCode,
     Date,
@@ -203,9 +204,10 @@ def test_a_pattern_holds_for_the_whole_text() -> None:
 
 
 def test_a_word_to_avoid_is_named_where_it_stands_and_never_refused() -> None:
-    findings = Text(LABEL, avoid=("违法", "罚款"))
-    assert findings.warnings("应罚款，系违法") == ["罚款", "违法"]
-    assert accepts(findings, "应罚款，系违法")
+    avoided = Avoided(("违法", "罚款"), Label("不写结论", "no conclusions"))
+    assert avoided.warning("应罚款，系违法") == Label("不写结论：罚款、违法", "no conclusions: 罚款, 违法")
+    assert avoided.warning("三楼有学生24人") is None
+    assert accepts(Text(LABEL, avoid=avoided), "应罚款，系违法")
 
 
 def test_a_reserved_option_is_open_to_its_roles_only() -> None:

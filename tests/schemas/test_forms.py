@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from schemas.base import RecordSchema, Section
-from schemas.fields import Area, Choice, Text
+from schemas.fields import Area, Avoided, Choice, Text
 from schemas.forms import REST, FormField, checklist_form, form_of
 from schemas.kinds.hazard import Hazard
 from schemas.kinds.inspection import Inspection
@@ -24,6 +24,8 @@ every_kind = pytest.mark.parametrize(
     "kind", [pytest.param(kind, id=kind.kind) for kind in sorted(shipped(), key=lambda kind: kind.kind)]
 )
 
+AVOIDED = Avoided(("X",), Label("不写", "Not"))
+
 
 class Sign(RecordSchema):
     """A kind with everything that a form treats in a special way."""
@@ -34,7 +36,7 @@ class Sign(RecordSchema):
     sections = (Section(Label("一", "One"), ("name", "secret")),)
 
     area = Area(Label("区划", "Area"), required=True)
-    name = Text(Label("名称", "Name"), most=40, pattern="[A-Z]+", avoid=("X",), required=True)
+    name = Text(Label("名称", "Name"), most=40, pattern="[A-Z]+", avoid=AVOIDED, required=True)
     secret = Text(Label("内情", "Inside"), hidden_from=("inspector",))
     judged = Text(Label("结论", "Judged"), writer="staff")
     counted = Text(Label("自动", "Automatic"), writer="system")
@@ -81,7 +83,7 @@ def test_fields_that_no_section_names_come_last() -> None:
 
 def test_limits_and_hints_are_passed_on() -> None:
     name = form_of(Sign).field("name")
-    assert (name.longest, name.pattern, name.avoid, name.required) == (40, "[A-Z]+", ("X",), True)
+    assert (name.longest, name.pattern, name.avoid, name.required) == (40, "[A-Z]+", AVOIDED, True)
     learners = form_of(Institution).field("learners")
     assert (learners.least, learners.unit) == (0, "人")
     assert form_of(Inspection).field("institution").target == "institution"

@@ -297,20 +297,16 @@ def test_what_signing_shows_is_frozen_and_what_follows_is_not() -> None:
 
 
 def test_a_finding_that_draws_a_conclusion_is_warned_about_and_kept() -> None:
-    findings = Inspection.fields_by_name()["findings"]
-    assert isinstance(findings, Text)
-    assert findings.warnings("三楼有学生24人，当场未出示许可证") == []
-    assert findings.warnings("情节严重，属违法办学") == ["情节严重", "违法"]
+    assert Inspection.warnings({"findings": "三楼有学生24人，当场未出示许可证", "led_by": "违法"}) == {}
+    assert Inspection.warnings({"findings": "情节严重，属违法办学"})["findings"].zh.endswith("：情节严重、违法")
     assert checks(Inspection, "findings", "情节严重，属违法办学")
 
 
 def test_a_patrol_note_speaks_no_enforcement() -> None:
     fields = PatrolNote.fields_by_name()
     assert not any(isinstance(field, Answers | Signatures) or name == "officers" for name, field in fields.items())
-    assert not any(word in field.label.zh for word in ENFORCEMENT_WORDS for field in fields.values())
-    seen = fields["seen"]
-    assert isinstance(seen, Text)
-    assert seen.warnings("敲门后询问负责人并责令改正") == ["询问", "责令"]
+    assert not any(word in field.label.zh for word in ENFORCEMENT_WORDS.words for field in fields.values())
+    assert PatrolNote.warnings({"seen": "敲门后询问负责人并责令改正"})["seen"].zh == "巡查记录不写执法用语：询问、责令"
 
 
 def test_people_without_a_certificate_write_patrol_notes_and_the_supervisor_nothing_formal() -> None:
@@ -347,9 +343,7 @@ def test_a_clue_names_nobody_and_what_does_is_kept_at_the_desk() -> None:
     assert not {"name", "phone", "contact", "informer"} & set(Clue.fields_by_name())
     assert Informer.at_desk and Informer.bucket_sort() == "desk" and not Informer.makers & FIELD_ROLES
     assert [kind.kind for kind in KINDS if kind.at_desk] == ["informer"]
-    text = Clue.fields_by_name()["text"]
-    assert isinstance(text, Text)
-    assert text.warnings("举报人称三楼周末上课，联系电话见附件") == ["举报人", "联系电话"]
+    assert Clue.warnings({"text": "举报人称三楼周末上课，联系电话见附件"})["text"].zh.endswith("：举报人、联系电话")
 
 
 def test_what_blows_up_is_verified_within_a_day_and_a_county_sets_other_numbers() -> None:

@@ -136,6 +136,15 @@ def test_a_form_without_what_it_needs_comes_back_with_what_was_typed(staff: Brow
     assert answer.status_code == 422 and "学雅口才" in answer.text and "必填" in text_of(answer)
 
 
+def test_words_that_lead_to_whoever_reported_are_pointed_out_and_kept(server: TestServer, staff: Browser) -> None:
+    clue = received(staff, text="举报人的孩子在三楼补数学")
+    page = text_of(staff.get(f"clues/{clue}"))
+    assert "可能指向举报人，而线索会下发到平板：举报人" in page
+    assert shown(server, clue)["text"] == "举报人的孩子在三楼补数学"
+    assert "可能指向举报人" in text_of(staff.get(f"record/{clue}"))
+    assert "可能指向举报人" not in text_of(staff.get(f"clues/{received(staff)}"))
+
+
 def test_the_informer_is_shown_once_the_log_says_what_for(server: TestServer, staff: Browser) -> None:
     clue = received(staff, **{"informer-name": SECRET, "informer-wants_answer": "true"})
     assert SECRET not in staff.get(f"clues/{clue}").text

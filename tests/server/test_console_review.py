@@ -42,7 +42,7 @@ SIGNED = {"name": "李敏", "content": "0" * 64, "at": "2026-11-25T02:00:00.000Z
 def submitted(scene: Scene, **more: Any) -> str:
     """An inspection that a tablet has submitted."""
     times = {"started_at": "2026-11-25T01:00:00.000Z", "ended_at": "2026-11-25T02:00:00.000Z"}
-    record, begun = scene.record("inspection", **times, findings="两间教室正在上课", **{f"signatures/{uuid4()}": SIGNED}, **more)
+    record, begun = scene.record("inspection", **times, **{"findings": "两间教室正在上课", f"signatures/{uuid4()}": SIGNED, **more})
     sent = scene.a.change("inspection", record, {"status": "submitted"}, {"status": [begun]})
     assert scene.a.push(sent)[0]["status"] == "accepted"
     return record
@@ -83,6 +83,12 @@ def test_without_a_township_it_lies_with_the_county_and_a_neighbour_knows_nothin
     neighbour = signed_in(server, "staff", "430103")
     assert record not in neighbour.get("review?which=all").text and neighbour.get(f"review/{record}").status_code == 404
     assert neighbour.post(f"review/{record}", {"to": "approved"}).status_code == 404
+
+
+def test_words_that_draw_a_conclusion_are_pointed_out_to_whoever_reviews(scene: Scene, county: Browser) -> None:
+    record = submitted(scene, findings="情节严重，属违法办学")
+    assert "请避免结论性用语：情节严重、违法" in county.get(f"review/{record}").text
+    assert "请避免结论性用语" not in county.get(f"review/{submitted(scene)}").text
 
 
 def test_a_level_takes_its_own_steps_only(server: TestServer, scene: Scene, county: Browser) -> None:
