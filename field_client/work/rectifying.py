@@ -10,6 +10,7 @@ from typing import NamedTuple
 from field_client.evidence.capture import capture
 from field_client.moments import moment
 from field_client.tablet import Tablet
+from field_client.work import tasks
 from schemas.certificates import day_of
 from schemas.forms import FormStep, form_of
 from schemas.kinds.hazard import VERIFIERS, Hazard
@@ -129,7 +130,10 @@ def take(tablet: Tablet, hazard: str, target: str, words: str = "", rectified_on
         written["conclusion"] = words
     elif words:
         written[f"notes/{tablet.store.clock.new_id()}"] = {"text": words, "at": moment(tablet)}
-    tablet.write(KIND, hazard, written)
+    with tablet.store.writing():
+        tablet.write(KIND, hazard, written)
+        if target != "open":
+            tasks.rechecked(tablet, hazard)
 
 
 def _why_not(tablet: Tablet, state: State, step: FormStep) -> Label | None:

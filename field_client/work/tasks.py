@@ -170,6 +170,14 @@ def finished_with(tablet: Tablet, record: str) -> list[str]:
     return done
 
 
+def rechecked(tablet: Tablet, hazard: str) -> None:
+    """Say of the tasks to look at a hazard again that they are done, where this person may."""
+    for state in tablet.store.views(tablet.store.mentioning(KIND, hazard)):
+        values = values_of(state, Task.merge_of)
+        if values.get("hazard") == hazard and not deleted(state) and _may_step(tablet, state, Task, "done"):
+            finish(tablet, state.record)
+
+
 def verify(tablet: Tablet, clue: str, outcome: str, result: str, task: str = "") -> None:
     """Say what was found at a clue; the task that it was given as is done with it.
 
@@ -202,10 +210,14 @@ def _status(state: State, schema: type[RecordSchema]) -> str:
     return str(values_of(state, schema.merge_of).get("status") or schema.workflow.initial)
 
 
-def _require_step(tablet: Tablet, state: State, schema: type[RecordSchema], target: str) -> None:
+def _may_step(tablet: Tablet, state: State, schema: type[RecordSchema], target: str) -> bool:
     identity = tablet.identity
     steps = form_of(schema, identity.person.role if identity is not None else None).steps
-    if not any(one.source == _status(state, schema) and one.target == target for one in steps):
+    return any(one.source == _status(state, schema) and one.target == target for one in steps)
+
+
+def _require_step(tablet: Tablet, state: State, schema: type[RecordSchema], target: str) -> None:
+    if not _may_step(tablet, state, schema, target):
         raise NotAllowed(detail=Label("该角色不能走这一步", "this role may not take this step"))
 
 

@@ -18,7 +18,8 @@ from schemas import words
 from schemas.forms import FormField, form_of
 from schemas.kinds.clue import OUTCOMES, SOURCES, Clue
 from schemas.kinds.informer import Informer
-from schemas.kinds.patrol_note import URGENCIES
+from schemas.kinds.institution import Institution
+from schemas.kinds.patrol_note import URGENCIES, PatrolNote
 from schemas.labels import Label
 from server.console import tabling
 from server.console.frame import Answer, Desk, answered, instance, onward, page, say, seat
@@ -166,9 +167,7 @@ def from_note(record: str) -> Answer:
     """Pass a patrol note on as a clue."""
     house, who = instance(), seat()
     with house.database.read() as conn:
-        seen = records.one(house, conn, who.sight, record)
-    if seen.state.kind != "patrol_note":
-        raise NotFound(what=record)
+        seen = records.one(house, conn, who.sight, record, PatrolNote.kind)
     clue = clues.from_note(house, _who(), seen, {})
     say(Label("已转为线索", "Passed on as a clue"))
     return onward(url_for(".one", record=clue))
@@ -283,11 +282,7 @@ def _shown(
 
 
 def _clue(conn: Connection, record: str) -> Seen:
-    """A clue in sight. Raises NotFound, for what is another kind of record as well."""
-    seen = records.one(instance(), conn, seat().sight, record)
-    if seen.state.kind != KIND:
-        raise NotFound(what=record)
-    return seen
+    return records.one(instance(), conn, seat().sight, record, KIND)
 
 
 def _assigned(house: Any, conn: Connection, row: Mapping[str, Any]) -> Label:
@@ -342,9 +337,7 @@ def link(record: str) -> Answer:
     wanted = request.form.get("institution", "").strip()
     with house.database.read() as conn:
         seen = _clue(conn, record)
-        institution = records.one(house, conn, who.sight, wanted) if wanted else None
-    if institution is not None and institution.state.kind != "institution":
-        raise NotFound(what=wanted)
+        institution = records.one(house, conn, who.sight, wanted, Institution.kind) if wanted else None
     clues.link(house, _who(), seen, institution)
     say(Label("已关联机构", "Linked") if institution else Label("已取消关联", "The link is taken back"))
     return onward(url_for(".one", record=record))

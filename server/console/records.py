@@ -33,12 +33,13 @@ from server.reading import records
 from server.reading.finding import Seen
 from server.reading.records import File, Step
 from server.reading.searching import MOST, Searcher, wanted_in
+from server.register.editions import Writing
 from server.storage import blobs, conflicts, merkle, places, views
 from server.storage.conflicts import Row
 from server.storage.database import Connection
 from server.storage.lists import PAGE, Count, Lists, Mark, Wanted
 from server.storage.places import Spot
-from server.work import reviewing
+from server.work import reviewing, tasks
 from sync.core.errors import InvalidField, NotFound, Problem, Refused, Stale
 from sync.core.fold import State, deleted
 
@@ -504,7 +505,7 @@ def step(record: str) -> Answer:
     values = {path: target}
     if refused := _elsewhere(schema, str(seen.values.get(path, ""))).get(target):
         raise Refused(detail=refused)
-    decisions.write_seen(house.desk, schema.kind, seen.record, values, looked_at, by=[who.person.id], rights=who.rights)
+    tasks.write_step(house, Writing([who.person.id], who.rights), schema.kind, seen.record, values, looked_at)
     say(Label("已办理", "Done"))
     return onward(url_for(".one", record=seen.record))
 

@@ -10,6 +10,7 @@ from flask import request, url_for
 from werkzeug.datastructures import MultiDict
 
 from schemas import words
+from schemas.kinds.hazard import Hazard
 from schemas.kinds.institution import Institution
 from schemas.kinds.task import SORTS, Task, begun
 from schemas.labels import Label
@@ -151,6 +152,51 @@ def _plan_page(wrong: Problem | None, status: int) -> Answer:
     )  # fmt: skip
 
 
+# --- looking again at a hazard -------------------------------------------------------------------------------------------
+
+
+@desk.get("/tasks/recheck/<record>", may="tasks.write")
+def rechecking(record: str) -> Answer:
+    """A hazard that somebody is to look at again, with what was planned for it already."""
+    return _recheck_page(record, None, 200)
+
+
+@desk.post("/tasks/recheck/<record>", may="tasks.write")
+def recheck(record: str) -> Answer:
+    house, form = instance(), request.form
+    try:
+        with house.database.read() as conn:
+            seen = _hazard(conn, record)
+            found = tasks.doers(house, conn, seat().sight, str(seen.values.get("area") or ""))
+        order = tasks.Order("recheck", tasks.assigned(found, form.get("to", "")), form.get("due", ""), form.get("instructions", "").strip())
+        task = tasks.recheck(house, _who(), seat().sight, seen, order, form.getlist("seen"))
+    except NotFound:
+        raise
+    except Problem as problem:
+        return _recheck_page(record, problem, 409 if problem.code == "stale" else 422)
+    say(Label("已安排复查，任务会到他们的平板", "Planned: the task goes to their tablets"))
+    return onward(url_for(".one", record=task))
+
+
+def _recheck_page(record: str, wrong: Problem | None, status: int) -> Answer:
+    house, who = instance(), seat()
+    with house.database.read() as conn:
+        seen = _hazard(conn, record)
+        return answered(
+            "tasks/recheck.html", status,
+            seen=seen, schema=Hazard, title=records.title_of(house, seen.state), looked_at=seen.state.ids("status"),
+            now=seen.values.get("status") or "open", possible=tasks.RECHECKED, late=Hazard.overdue(seen.values, day(house.now())),
+            named=records.names(house, conn, who.sight, [str(seen.values.get("institution") or "")]),
+            jobs=[_line(row, records.read_any(house, conn, row["record"]).values, day(house.now())) for row in house.projections.find(conn, KIND, "hazard", seen.record)],
+            doers=tasks.doers(house, conn, who.sight, str(seen.values.get("area") or "")), task_schema=Task,
+            today=day(house.now()), typed=request.form, wrong=wrong, value_of=value_of, label_of=words.label_of,
+        )  # fmt: skip
+
+
+def _hazard(conn: Connection, record: str) -> Seen:
+    return records.one(instance(), conn, seat().sight, record, Hazard.kind)
+
+
 # --- one task ------------------------------------------------------------------------------------------------------------
 
 
@@ -179,11 +225,7 @@ def _shown(record: str, wrong: Problem | None, status: int) -> Answer:
 
 
 def _task(conn: Connection, record: str) -> Seen:
-    """A task in sight. Raises NotFound, for what is another kind of record as well."""
-    seen = records.one(instance(), conn, seat().sight, record)
-    if seen.state.kind != KIND:
-        raise NotFound(what=record)
-    return seen
+    return records.one(instance(), conn, seat().sight, record, KIND)
 
 
 @desk.post("/tasks/<record>/change", may="tasks.write")

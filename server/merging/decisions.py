@@ -105,11 +105,26 @@ def write_seen(
     Raises Stale, naming the first path, where another value has come since; InvalidField for a refused value.
     """
     with desk.database.write() as conn:
-        state = merged(conn, [record]).get(record)
-        for path in values:
-            if set(state.ids(path) if state else ()) != set(seen.get(path, ())):
-                raise Stale(what=path)
-        return write_within(conn, desk, kind, [(record, values)], by=by, rights=rights)[0]
+        return write_seen_within(conn, desk, kind, record, values, seen, by=by, rights=rights)
+
+
+def write_seen_within(
+    conn: Connection,
+    desk: Desk,
+    kind: str,
+    record: str,
+    values: Mapping[str, Any],
+    seen: Mapping[str, Collection[str]],
+    *,
+    by: Sequence[str],
+    rights: Rights = EVERYWHERE,
+) -> Outcome:
+    """The same inside a write transaction that the caller opened."""
+    state = merged(conn, [record]).get(record)
+    for path in values:
+        if set(state.ids(path) if state else ()) != set(seen.get(path, ())):
+            raise Stale(what=path)
+    return write_within(conn, desk, kind, [(record, values)], by=by, rights=rights)[0]
 
 
 def write_many(

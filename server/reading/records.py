@@ -103,13 +103,15 @@ def kinds_in_sight(house: Instance, sight: Sight) -> list[type[RecordSchema]]:
     return [one for one in house.registry if not one.at_desk and sight.prefixes(one.compartment)]
 
 
-def one(house: Instance, conn: Connection, sight: Sight, record: str) -> Seen:
-    """A record in sight, under any id that it ever had. Raises NotFound."""
+def one(house: Instance, conn: Connection, sight: Sight, record: str, kind: str = "") -> Seen:
+    """A record in sight, under any id that it ever had. Raises NotFound, also for one of another kind than is asked for."""
     root = journal.roots(conn, [record]).get(record, record)
     _, place = states.placed(conn, [root]).get(root, (0, None))
     if place is None or not _covers(sight, place.bucket):
         raise NotFound(what=record)
     seen = read_any(house, conn, root)
+    if kind not in ("", seen.state.kind):
+        raise NotFound(what=record)
     if sight.departments is not None and not _named(seen.state) & sight.departments:
         raise NotFound(what=record)
     return seen

@@ -228,25 +228,16 @@ def step(house: Instance, who: Writing, clue: Seen, values: Mapping[str, Any], s
     with house.database.write() as conn:
         tasks.require_seen(conn, clue.record, "status", status)
         decisions.write_within(conn, house.desk, KIND, [(clue.record, said)], by=who.by, rights=who.rights)
-        if said.get("status") == "closed":
-            _no_longer_needed(conn, house, who, clue.record)
-
-
-def _no_longer_needed(conn: Connection, house: Instance, who: Writing, clue: str) -> None:
-    """What is still to be done for a clue that was closed is taken off the tablets."""
-    rows = [row for row in house.projections.find(conn, tasks.KIND, "clue", clue) if row["status"] in tasks.OPEN]
-    gone = [(row["record"], {"status": "cancelled", "cancelled_why": "线索已办结"}) for row in rows]
-    if gone:
-        decisions.write_within(conn, house.desk, tasks.KIND, gone, by=who.by, rights=who.rights)
+        tasks.no_longer_needed(conn, house, who, KIND, clue.record, str(said.get("status", "")))
 
 
 def link(house: Instance, who: Writing, clue: Seen, institution: Seen | None) -> None:
     """Say which institution a clue is about, or that it is none; its open tasks follow."""
     value = institution.record if institution is not None else None
     with house.database.write() as conn:
-        rows = [row for row in house.projections.find(conn, tasks.KIND, "clue", clue.record) if row["status"] in tasks.OPEN]
+        open_tasks = tasks.open_for(house, conn, KIND, clue.record)
         decisions.write_within(conn, house.desk, KIND, [(clue.record, {"institution": value})], by=who.by, rights=who.rights)
-        followed = [(row["record"], {"institution": value}) for row in rows]
+        followed = [(task, {"institution": value}) for task in open_tasks]
         if followed:
             decisions.write_within(conn, house.desk, tasks.KIND, followed, by=who.by, rights=who.rights)
 

@@ -21,12 +21,14 @@ from server.moments import moment
 from server.reading import records
 from server.reading.finding import Seen
 from server.reading.records import Step, Told
+from server.register.editions import Writing
 from server.sequencer import Outcome
 from server.storage import blobs, conflicts, people
 from server.storage.conflicts import Row
 from server.storage.database import Connection
 from server.storage.lists import Lists, Mark, Wanted, Where
 from server.storage.people import Grant
+from server.work import tasks
 from sync.core import clock
 from sync.core.errors import Refused
 from sync.core.fold import State
@@ -244,7 +246,7 @@ def take(
             values[f"review/{house.keys.new_id(house.now())}"] = {"text": text, "at": at} | ({"item": item} if item else {})
     elif said:
         values[f"notes/{house.keys.new_id(house.now())}"] = {"text": "；".join(said.values()), "at": moment(house.now())}
-    return decisions.write_seen(house.desk, schema.kind, seen.record, values, shown, by=[person], rights=rights)
+    return tasks.write_step(house, Writing([person], rights), schema.kind, seen.record, values, shown)
 
 
 def _reviewers(house: Instance, conn: Connection) -> list[tuple[Grant, str]]:

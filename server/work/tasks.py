@@ -20,15 +20,20 @@ from server.instance import Instance
 from server.merging import decisions
 from server.reading.finding import Seen
 from server.register.editions import Writing
+from server.sequencer import Outcome
 from server.storage import people
 from server.storage.database import Connection
 from server.storage.lists import Lists, Wanted
 from server.storage.projections import axes_of
-from sync.core.errors import InvalidField, Stale
+from sync.core.errors import InvalidField, Refused, Stale
 from sync.core.fold import State
 
 KIND = Task.kind
 OPEN = ("planned",)
+ABOUT = ("clue", "hazard")
+"""Kinds that a task may be about; the task names the record in a field of the kind's name."""
+RECHECKED = ("open", "rectified")
+"""Statuses in which a hazard may be looked at again."""
 AT_ONCE = 200
 """Visits planned with one press of a button: what a person looks through before they press it."""
 DOERS = (FIELD_ROLES - {"team"}) | {"staff"}
@@ -98,6 +103,13 @@ class Order(NamedTuple):
     due: str
     instructions: str = ""
 
+    def require(self) -> None:
+        """Raises InvalidField where the day or the sort is missing."""
+        if not self.due:
+            raise InvalidField(field=Label("期限", "due"), detail=Label("请选择日期", "choose a day"))
+        if self.sort not in SORTS:
+            raise InvalidField(field=Label("种类", "sort"), detail=Label("请选择", "choose one"))
+
     def values(self) -> dict[str, Any]:
         said = {"sort": self.sort, "assigned": dict(self.assigned), "status": "planned"}
         said |= {"due": self.due} if self.due else {}
@@ -109,10 +121,7 @@ def plan(house: Instance, who: Writing, institutions: Sequence[Mapping[str, Any]
 
     Returns the ids of the new tasks. Raises InvalidField.
     """
-    if not order.due:
-        raise InvalidField(field=Label("期限", "due"), detail=Label("请选择日期", "choose a day"))
-    if order.sort not in SORTS:
-        raise InvalidField(field=Label("种类", "sort"), detail=Label("请选择", "choose one"))
+    order.require()
     if len(institutions) > AT_ONCE:
         detail = Label(f"一次至多 {AT_ONCE} 家", f"at most {AT_ONCE} at once")
         raise InvalidField(field=Label("机构", "institutions"), detail=detail)
@@ -142,6 +151,33 @@ def waiting_at(house: Instance, conn: Connection, institutions: Collection[str],
     }
 
 
+def recheck(house: Instance, who: Writing, sight: Sight, hazard: Seen, order: Order, status: Collection[str]) -> str:
+    """A task to look again at a hazard, at its institution where that is in sight; returns its id.
+
+    status: ids of the changes that wrote the status that was shown. Raises InvalidField, Stale, Refused where it is struck
+    off or somebody was asked already.
+    """
+    order.require()
+    if hazard.values.get("status", "open") not in RECHECKED:
+        raise Refused(detail=Label("隐患已销号或作废，不再复查", "the hazard was struck off or made void"))
+    with house.database.write() as conn:
+        require_seen(conn, hazard.record, "status", status)
+        if open_for(house, conn, "hazard", hazard.record):
+            raise Refused(detail=Label("已经安排过复查，可在任务中改派、改期", "a re-check is planned already: change that task"))
+        at = str(hazard.values.get("institution") or "")
+        wanted = Wanted(Institution.kind, sight.prefixes(), sight.departments, among=[at])
+        rows = Lists(house.projections).page(conn, wanted, 1).rows
+        said = {"area": hazard.values.get("area"), "hazard": hazard.record} | (at_institution(rows[0]) if rows else {})
+        values = {path: value for path, value in said.items() if value} | order.values()
+        (task,) = decisions.write_within(conn, house.desk, KIND, [(None, values)], by=who.by, rights=who.rights)
+    return task.record
+
+
+def open_for(house: Instance, conn: Connection, field: str, record: str) -> list[str]:
+    """The tasks that wait to be done about a record, which they name in a field (`clue`, `hazard`)."""
+    return [row["record"] for row in house.projections.find(conn, KIND, field, record) if row["status"] in OPEN]
+
+
 # --- Changing ------------------------------------------------------------------------------------------------------------
 
 
@@ -152,6 +188,27 @@ def change(
     changed = {path: value for path, value in values.items() if seen.values.get(path) != value}
     if changed:
         decisions.write_seen(house.desk, seen.state.kind, seen.record, changed, looked_at, by=who.by, rights=who.rights)
+
+
+def write_step(
+    house: Instance, who: Writing, kind: str, record: str, values: Mapping[str, Any], looked_at: Mapping[str, Collection[str]]
+) -> Outcome:
+    """Write a step of a record's workflow over what was shown; see `no_longer_needed`. Raises Stale, InvalidField."""
+    with house.database.write() as conn:
+        written = decisions.write_seen_within(conn, house.desk, kind, record, values, looked_at, by=who.by, rights=who.rights)
+        no_longer_needed(conn, house, who, kind, record, str(values.get("status", "")))
+    return written
+
+
+def no_longer_needed(conn: Connection, house: Instance, who: Writing, kind: str, record: str, status: str) -> None:
+    """What is still to be done about a clue or hazard that is closed by a status is taken off the tablets."""
+    workflow = house.registry[kind].workflow
+    if kind not in ABOUT or workflow is None or status not in workflow.statuses or not workflow.statuses[status].locked:
+        return
+    why = house.registry[kind].label.zh + workflow.statuses[status].label.zh
+    gone = [(one, {"status": "cancelled", "cancelled_why": why}) for one in open_for(house, conn, kind, record)]
+    if gone:
+        decisions.write_within(conn, house.desk, KIND, gone, by=who.by, rights=who.rights)
 
 
 def cancel(house: Instance, who: Writing, seen: Seen, why: str, status: Sequence[str]) -> None:

@@ -97,6 +97,27 @@ def test_a_table_of_clues_is_previewed_and_taken_in(server: TestServer, open_pag
     assert "5 条线索" in page.locator("main, .notice").first.inner_text() or "第 1 家" in page.content()
 
 
+def test_a_hazard_is_given_to_somebody_to_look_at_again(server: TestServer, open_page: Opener) -> None:
+    desk = server.instance.desk
+    with server.instance.database.read() as conn:
+        school = next(row["record"] for row in server.instance.projections.rows(conn, "institution") if row["name"].endswith(NAMES[-1]))
+    values = {"institution": school, "area": AREA, "description": "二楼疏散通道堆放桌椅，安全出口锁闭", "grade": "major", "status": "open",
+              "deadline": "2026-11-20", "responsible": "罗雨"}  # fmt: skip
+    hazard = decisions.write(desk, "hazard", None, values, by=["system"]).record
+    page = at_desk(open_page, server, "staff", "吴敏")
+    page.goto(f"{server.url}/console/record/{hazard}")
+    page.locator("a", has_text="安排复查").click()
+    page.fill("#due", "2099-12-05")
+    page.fill("#instructions", "看消防门能否从里面推开")
+    assert faults(page) == [] and overflow(page) == 0
+    shot(page, "tasks-recheck")
+    page.locator("main button", has_text="安排复查").click()
+    assert "看消防门能否从里面推开" in page.locator("main").inner_text()
+    page.goto(f"{server.url}/console/tasks/recheck/{hazard}")
+    assert "整改复查" in page.locator("main").inner_text()
+    shot(page, "tasks-recheck-planned")
+
+
 @pytest.mark.parametrize("size", [Size(1280, 800), WIDE])
 def test_visits_are_planned_from_the_list_of_institutions(server: TestServer, open_page: Opener, size: Size) -> None:
     page = at_desk(open_page, server, "staff", f"周{size.width}", size=size)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from field_client.tablet import Tablet
+from field_client.work import rectifying
 from tests.support.screens import Screen, shown
 
 
@@ -53,6 +54,17 @@ def test_a_task_is_done_in_words_or_by_the_inspection_that_was_open_already(ui: 
     assert "算作这个任务的检查" in offered.text and not tablet.store.knows(again)
     ui.post(f"/tasks/{visit}/tie", **{"with": record})
     assert tablet.values(visit)[f"inspections/{record}"] is True and "进行中" in ui.get("/").text
+
+
+def test_who_was_asked_to_look_again_at_a_hazard_is_done_when_they_report_it_as_put_right(ui: Screen, tablet: Tablet) -> None:
+    place = tablet.records("institution")[0]
+    hazard, other = (rectifying.note(tablet, place, words, deadline="2099-12-03") for words in ("通道堆放桌椅", "灭火器过期"))
+    area = tablet.values(place)["area"]
+    asked = [tablet.write("task", None, {"name": "复查", "sort": "recheck", "area": area, "institution": place, "hazard": one, "status": "planned"}).record
+             for one in (hazard, other)]  # fmt: skip
+    assert f"/hazards/{hazard}" in ui.get(f"/tasks/{asked[0]}").text
+    ui.post(f"/hazards/{hazard}/step", target="rectified", words="已清理")
+    assert [tablet.values(one)["status"] for one in asked] == ["done", "planned"]
 
 
 def test_a_task_that_was_cancelled_begins_nothing(ui: Screen, tablet: Tablet) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
 from datetime import date
@@ -238,6 +239,25 @@ def test_visits_are_planned_for_many_and_none_twice(server: TestServer, staff: B
     staff.post("tasks/plan", chosen)
     assert len(every(server, "task")) == 2
     assert "请选择日期" in text_of(staff.post("tasks/plan", {**chosen, "due": ""}))
+
+
+def test_a_hazard_is_looked_at_again_by_whoever_is_asked_once(server: TestServer, staff: Browser, school: str) -> None:
+    hazard = write(server, "hazard", {"institution": school, "area": AREA, "description": "疏散通道堆放桌椅", "grade": "major", "status": "open"})
+    assert f"tasks/recheck/{hazard}" in staff.get(f"record/{hazard}").text
+    page = staff.get(f"tasks/recheck/{hazard}")
+    assert "疏散通道堆放桌椅" in page.text and "芙蓉区学雅口才培训学校" in page.text
+    said = {"to": "area", "due": "2026-12-05", "instructions": "看消防门", "seen": seen_on(page.text)}
+    assert "请选择日期" in text_of(staff.post(f"tasks/recheck/{hazard}", {**said, "due": ""}))
+    assert staff.post(f"tasks/recheck/{hazard}", {**said, "seen": ["another"]}).status_code == 409
+    assert staff.post(f"tasks/recheck/{hazard}", said).status_code == 303
+    (task,) = every(server, "task")
+    assert {"hazard": hazard, "institution": school, "sort": "recheck", "name": "芙蓉区学雅口才培训学校"}.items() <= shown(server, task).items()
+    assert "已经安排过复查" in text_of(staff.post(f"tasks/recheck/{hazard}", said))
+    assert staff.get(f"tasks/recheck/{school}").status_code == 404
+    seen = re.findall(r'name="seen" value="([^"]+)"', staff.get(f"record/{hazard}").text)[0]
+    assert staff.post(f"record/{hazard}/step", {"to": "void", "seen": html.unescape(seen)}).status_code == 303
+    assert shown(server, task) | {"status": "cancelled", "cancelled_why": "隐患已作废"} == shown(server, task)
+    assert "不再复查" in text_of(staff.get(f"tasks/recheck/{hazard}"))
 
 
 def test_a_task_is_cancelled_with_a_reason_and_given_to_somebody_else(server: TestServer, staff: Browser) -> None:

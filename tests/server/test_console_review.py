@@ -11,6 +11,7 @@ from uuid import uuid4
 import orjson
 import pytest
 
+from server.merging import decisions
 from server.storage import states
 from sync.core.fold import State
 from tests.support.conflicts import Scene
@@ -177,7 +178,10 @@ def test_a_step_from_a_page_that_is_out_of_date_writes_nothing(server: TestServe
 
 def test_hazards_that_are_reported_as_rectified_wait_for_the_county(server: TestServer, scene: Scene, county: Browser) -> None:
     record, begun = scene.record()
+    asked = {"name": "复查", "sort": "recheck", "hazard": record, "area": "430102001001", "status": "planned"}
+    task = decisions.write(server.instance.desk, "task", None, asked, by=["s-1"]).record
     done = scene.a.change("hazard", record, {"status": "rectified"}, {"status": [begun]})
     assert scene.a.push(done)[0]["status"] == "accepted"
     assert record in county.get("review?kind=hazard").text
     assert step(county, record, "verified").status_code == 303 and status(server, record) == "verified"
+    assert status(server, task) == "cancelled", "nobody goes there for what was struck off"

@@ -78,6 +78,8 @@ POST /clues/<record>/informer/note                     slcp         clue
 GET  /tasks                                            slcpar       page
 GET  /tasks/plan                                       slcp         page
 POST /tasks/plan                                       slcp         mine
+GET  /tasks/recheck/<record>                           slcp         hazard
+POST /tasks/recheck/<record>                           slcp         hazard
 GET  /tasks/<record>                                   slcpar       task
 POST /tasks/<record>/change                            slcp         task
 POST /tasks/<record>/step                              slcp         task
@@ -202,6 +204,7 @@ WHAT: dict[str, dict[str, str]] = {
     "swept": {"conflict": "swept"},
     "clue": {"record": "a-clue"},
     "task": {"record": "a-task"},
+    "hazard": {"record": "a-hazard"},
     "note": {"record": "a-patrol_note"},
     "card": {"record": "a-officer"},
     "sweep": {"id": "id"},
@@ -219,7 +222,7 @@ WHAT: dict[str, dict[str, str]] = {
 SOME = {"institution", "hazard", "audit"}
 """Kinds with which forms and questions are tried; lists are of all kinds, and what lies behind the wall is tried everywhere."""
 
-IN_FRONT = {"pair", "merged", "clue", "task", "note", "card"}
+IN_FRONT = {"pair", "merged", "clue", "task", "hazard", "note", "card"}
 
 FORMS: dict[str, dict[str, str]] = {
     "/records/<kind>/export": {"form": "csv", "all": "1"},
@@ -466,7 +469,7 @@ def test_who_reported_a_clue_is_no_record_that_anybody_reads_by_its_id(
 ) -> None:
     who = somebody(role, "in front")
     for row in ROWS:
-        if row.what in ("record", "moved", "visit", "clue", "task", "note") and who.may(row):
+        if row.what in ("record", "moved", "visit", "clue", "task", "hazard", "note") and who.may(row):
             kept, absent = ({"record": id} for id in (land.places["own"].ids["a-informer"], ABSENT))
             assert told(who.ask(row, kept), kept) == told(who.ask(row, absent), absent), row
 
