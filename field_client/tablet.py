@@ -41,6 +41,7 @@ from sync.core.change import Change, compose
 from sync.core.errors import (
     InvalidField,
     LogInconsistent,
+    NotAllowed,
     NotEnrolled,
     NotFound,
     Refused,
@@ -266,6 +267,19 @@ class Tablet:
         return Ed25519PrivateKey.from_private_bytes(self._seed).sign(message)
 
     # ---- writing -------------------------------------------------------------------------------------------
+
+    def may_write(self, kind: str) -> bool:
+        """Whether this tablet's person writes records of a kind; while it belongs to no server (practice), whoever is there."""
+        makers = self.registry[kind].makers
+        return self.identity is None or not makers.isdisjoint({self.identity.person.role, *(one.role for one in self.identity.grants)})
+
+    def require_maker(self, kind: str) -> None:
+        """Raises NotAllowed where `may_write` does not hold, before somebody fills in what staff could only set aside."""
+        if not self.may_write(kind):
+            name = self.registry[kind].label
+            raise NotAllowed(
+                detail=Label(f"您的角色不填写{name.zh}；看到的情况请写巡查记录", f"your role does not write this ({name.en}): write a patrol note")
+            )
 
     def write(
         self,

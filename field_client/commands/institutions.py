@@ -87,6 +87,7 @@ def add(
     status: str,
 ) -> None:
     tablet = session.tablet()
+    tablet.require_maker("institution")
     alike = [one for one in session.search().find(name, 5) if one.name == name]
     values = {
         "name": name,

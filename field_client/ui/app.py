@@ -134,7 +134,7 @@ def _give_words(app: Flask) -> None:
     app.jinja_env.globals.update(
         own=lambda name: url_for("static", filename=name, v=versions[name]),
         new_id=lambda: here.seat().platform.clock.new_id(),
-        has=lambda endpoint: endpoint in app.view_functions,
+        may_write=lambda kind: here.tablet().may_write(kind),
     )
     app.context_processor(_around)
 
@@ -144,6 +144,7 @@ def _around() -> dict[str, Any]:
     seat = here.seat()
     chosen = seat.preferences
     held = seat.peek()
+    writes = next((one.writes for one in SCREENS if one.name == request.blueprint), "")
     named = [one for one in SCREENS if one.nav is not None and one.names(held is not None and held.covert)]
     return {
         "navigation": sorted(named, key=lambda one: one.nav.order if one.nav else 0),
@@ -154,6 +155,7 @@ def _around() -> dict[str, Any]:
         "lease": held.vault.leases.left() if held is not None else None,
         "rounds": seat.rounds,
         "screen_name": request.blueprint or "",
+        "reading_only": held is not None and bool(writes) and not here.tablet().may_write(writes),
         "posted": (_came_from() or "/") if request.method == "POST" else "",
     }
 
@@ -165,7 +167,11 @@ def _locked() -> Response | None:
     known = next((one for one in SCREENS if one.name == request.blueprint), None)
     if (over := _revoked()) is not None:
         return over
-    if known is None or known.open or here.seat().peek() is not None:
+    if known is None or known.open:
+        return None
+    if here.seat().peek() is not None:
+        if known.writes and request.method == "POST":
+            here.tablet().require_maker(known.writes)
         return None
     if here.wants_json():
         return _answer(Locked())

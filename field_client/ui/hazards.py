@@ -25,7 +25,7 @@ from sync.core.fold import contested, deleted, values_of
 
 KIND = Hazard.kind
 
-screen = Screen("hazards", __name__, nav=Nav(Label("隐患", "Hazards"), "hazard", 40, "hazards.listed"))
+screen = Screen("hazards", __name__, nav=Nav(Label("隐患", "Hazards"), "hazard", 40, "hazards.listed"), writes=Hazard.kind)
 
 TYPED = ("description", "responsible", "deadline", "measures", "contingency")
 LISTED = 80
@@ -155,7 +155,7 @@ def _show(record: str, problem: Problem | None = None) -> str:
         late=overdue(values, today.isoformat()),
         days=(date.fromisoformat(deadline) - today).days if deadline else None,
         status=value_of(Hazard, "status", values["status"] or "open"),
-        locked=workflow is not None and workflow.locked(str(values["status"] or "open")),
+        locked=(workflow is not None and workflow.locked(str(values["status"] or "open"))) or not tablet.may_write(KIND),
         photos=photos,
         stages=STAGES,
         first_before=before[0][0] if before else "",

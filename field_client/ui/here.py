@@ -59,13 +59,15 @@ class Screen(Blueprint):
 
     open      they are shown while the tablet is locked too, and touch no key
     audience  whose navigation names it: that of inspectors, of undercover teams, or of both
+    writes    the kind of record that its forms write; whoever may not write that kind reads here and sends nothing
     """
 
     def __init__(
-        self, name: str, import_name: str, *, nav: Nav | None = None, open: bool = False, audience: Audience = "inspectors"
-    ) -> None:
+        self, name: str, import_name: str, *, nav: Nav | None = None, open: bool = False, audience: Audience = "inspectors",
+        writes: str = "",
+    ) -> None:  # fmt: skip
         super().__init__(name, import_name)
-        self.nav, self.open, self.audience = nav, open, audience
+        self.nav, self.open, self.audience, self.writes = nav, open, audience, writes
 
     def names(self, covert: bool) -> bool:
         """Whether the navigation has it."""

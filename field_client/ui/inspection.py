@@ -39,7 +39,7 @@ from sync.core.fold import State, contested, deleted, values_of
 
 KIND = Inspection.kind
 
-screen = Screen("inspection", __name__, nav=Nav(Label("检查", "Visits"), "checklist", 30, "inspection.listed"))
+screen = Screen("inspection", __name__, nav=Nav(Label("检查", "Visits"), "checklist", 30, "inspection.listed"), writes=KIND)
 
 LISTED = 60
 OFFICERS_SHOWN = 60
@@ -93,7 +93,7 @@ class _Progress(NamedTuple):
 
 
 class Visit:
-    """An inspection with what its pages ask of it, each thing read once."""
+    """An inspection with what its pages ask of it, each thing read once; `ours`: this tablet's person writes inspections."""
 
     def __init__(self, tablet: Tablet, record: str, groups: tuple[FormGroup, ...] | None = None) -> None:
         """`groups`: the items that it asks, where they were read in this request already."""
@@ -102,6 +102,7 @@ class Visit:
         if self.state.kind != KIND or deleted(self.state):
             raise NotFound(what=Label("这次检查", "this inspection"))
         self.record = self.state.record
+        self.ours = tablet.may_write(KIND)
         self.values = Told(values_of(self.state, Inspection.merge_of))
         self.groups = inspecting.groups_of(tablet, self.record, self.values) if groups is None else groups
         self.day = day_of(self.values.get("started_at")) or day_of(moment(tablet))
@@ -113,13 +114,14 @@ class Visit:
 
     @property
     def locked(self) -> bool:
+        """Whether nothing of it is to be changed any more, or not by this tablet's person."""
         workflow = Inspection.workflow
-        return workflow is not None and workflow.locked(self.status)
+        return (workflow is not None and workflow.locked(self.status)) or not self.ours
 
     @property
     def open(self) -> bool:
         """Whether it is still being filled in, here and now."""
-        return self.status in ("draft", "returned")
+        return self.status in ("draft", "returned") and self.ours
 
     @property
     def disputes(self) -> list[str]:

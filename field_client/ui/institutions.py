@@ -24,7 +24,7 @@ from schemas.words import value_of
 from sync.core.errors import InvalidField, NotFound
 from sync.core.fold import contested, deleted, values_of
 
-screen = Screen("institutions", __name__, nav=Nav(Label("机构", "Institutions"), "building", 20, "institutions.listed"))
+screen = Screen("institutions", __name__, nav=Nav(Label("机构", "Institutions"), "building", 20, "institutions.listed"), writes=Institution.kind)
 
 SHOWN = 40
 VISITS, PHOTOS = 8, 12

@@ -11,7 +11,7 @@ from field_client.moments import moment
 from field_client.ui import here, places, typed
 from field_client.ui.here import Nav, Screen
 from field_client.ui.told import Told, told
-from field_client.work import agenda
+from field_client.work import agenda, tasks
 from schemas.kinds.patrol_note import URGENCIES, PatrolNote
 from schemas.labels import Label
 from schemas.words import value_of
@@ -25,7 +25,13 @@ screen = Screen("notes", __name__, nav=Nav(Label("巡查", "Patrol"), "eye", 35,
 
 @screen.get("/patrol")
 def new() -> str:
-    return _form(Told())
+    """An empty form; `task`, `institution`: what it is for and where; `spot`: what was typed before."""
+    tablet, asked = here.tablet(), {name: request.args.get(name, "") for name in ("task", "institution", "spot")}
+    about = Told(tablet.values(asked["task"])) if asked["task"] else Told()
+    at = str(about["institution"] or asked["institution"])
+    place = Told(tablet.values(at)) if tablet.store.knows(at) else Told()
+    spot = asked["spot"] or " ".join(str(one) for one in (place["name"] or about["name"], place["address"] or about["address"]) if one)
+    return _form(Told({"task": asked["task"], "institution": at, "spot": spot, "area": about["area"] or place["area"]}))
 
 
 def _form(said: Told, problem: Problem | None = None) -> str:
@@ -48,12 +54,12 @@ def _form(said: Told, problem: Problem | None = None) -> str:
 def add() -> Response | tuple[str, int]:
     """Write it, then its photos; the form names the record, so it is written once."""
     tablet, record = here.tablet(), here.posted_id()
-    said = Told({name: here.posted(name) for name in ("spot", "seen", "area", "urgency", "grid")})
+    said = Told({name: here.posted(name) for name in ("spot", "seen", "area", "urgency", "grid", "institution", "task")})
     files = [one for one in request.files.getlist("file") if one.filename]
     if tablet.store.knows(record):
         typed.again(tablet, KIND, record, {name: said[name] for name in ("spot", "seen", "urgency")})
     else:
-        values: dict[str, Any] = {name: text for name, text in said.items() if text}
+        values: dict[str, Any] = {name: text for name, text in said.items() if text and name != "task"}
         values |= {"seen_at": moment(tablet), "status": "noted"}
         if (place := places.posted()) is not None:
             values["place"] = place
@@ -61,7 +67,10 @@ def add() -> Response | tuple[str, int]:
             for name, words in (("spot", Label("请写地点", "write the spot")), ("seen", Label("请写看到的情况", "write what was seen"))):
                 if not said[name]:
                     raise InvalidField(field=name, detail=words)
-            tablet.write(KIND, record, values)
+            with tablet.store.writing():
+                tablet.write(KIND, record, values)
+                if said["task"]:
+                    tasks.noted(tablet, said["task"], record)
         except InvalidField as problem:
             return _form(said, problem), 422
     for one in files:

@@ -27,7 +27,7 @@ from sync.core.signing import covered
 
 KIND = Inspection.kind
 
-screen = Screen("signing", __name__)
+screen = Screen("signing", __name__, writes=Inspection.kind)
 
 REFUSALS = (
     Label("当事人拒绝签字，未说明理由", "The party refuses to sign and gives no reason"),

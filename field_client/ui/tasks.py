@@ -47,6 +47,7 @@ def _show(record: str, problem: Problem | None = None, said: Told | None = None)
         disputes=contested(state, Task.merge_of),
         whom=tasks.whom(values),
         inspections=[(one, _inspection(tablet, one)) for one in _tied(values, "inspections")],
+        patrol_notes=[(one, title_of(tablet, one)) for one in _tied(values, "patrol_notes")],
         **_common(tablet, values, clue, problem, said),
     )
 
@@ -63,7 +64,7 @@ def clue(record: str) -> Response | str:
 def _show_clue(record: str, problem: Problem | None = None, said: Told | None = None) -> str:
     tablet = here.tablet()
     values = _clue(tablet, record)
-    return here.page("tasks/show.html", task="", values=values, open=False, disputes=[], inspections=[],
+    return here.page("tasks/show.html", task="", values=values, open=False, disputes=[], inspections=[], patrol_notes=[],
                      **_common(tablet, values, record, problem, said))  # fmt: skip
 
 
@@ -134,7 +135,8 @@ def tie(record: str) -> Response:
 def done(record: str) -> Response | tuple[str, int]:
     """Done without an inspection: what came of it in words."""
     tablet, result = here.tablet(), here.posted("result")
-    tied = _tied(Told(tablet.values(record)), "inspections")
+    values = Told(tablet.values(record))
+    tied = _tied(values, "inspections") + _tied(values, "patrol_notes")
     if not result and not tied:
         return _show(record, InvalidField(field="result", detail=Label("请写明结果", "say what came of it"))), 422
     tasks.finish(tablet, record, result)

@@ -60,10 +60,12 @@ def start(
     task    what it is begun for: the task names it, and is done when it is submitted
 
     :raises NotFound: there is no such institution
+    :raises NotAllowed: not for this person's role
     :raises InvalidField: a mode that does not exist
     """
     if record is not None and tablet.store.knows(record):
         return record
+    tablet.require_maker(KIND)
     about = tablet.values(institution)
     checklist, edition = _checklist_for(tablet)
     values = {

@@ -47,9 +47,11 @@ def note(
     """Note a hazard; returns its id, which is `record` where a form named it: noted once however often that is sent.
 
     :raises NotFound: there is no such institution; InvalidField: nothing was written
+    :raises NotAllowed: not for this person's role
     """
     if record is not None and tablet.store.knows(record):
         return record
+    tablet.require_maker(KIND)
     values = {
         "institution": institution,
         "area": tablet.values(institution).get("area"),

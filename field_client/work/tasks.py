@@ -141,6 +141,12 @@ def tie(tablet: Tablet, task: str, record: str) -> None:
         tablet.write(KIND, task, {path: True})
 
 
+def noted(tablet: Tablet, task: str, note: str) -> None:
+    """A patrol note that was written for a task: the task names it and is done, unless a clue waits for its outcome."""
+    tie(tablet, task, note)
+    finished_with(tablet, note)
+
+
 def finish(tablet: Tablet, task: str, result: str = "") -> None:
     """Say that a task is done, and what came of it. Done already: nothing is written again.
 
