@@ -112,6 +112,22 @@ def test_a_disk_that_is_full_while_a_film_is_taken_says_so_and_the_film_goes_on_
         expect(page.locator("main")).not_to_contain_text("没有收尾")
 
 
+def test_a_piece_that_is_on_its_way_when_a_film_is_stopped_is_not_the_last_one(open_page: Opener, used_homes: dict[str, Home], tmp_path: Path) -> None:
+    with shown(used_homes["team"].copy(tmp_path / "home")) as screen:
+        page = open_page(UPRIGHT, permissions=["camera", "microphone"])
+        page.add_init_script("const stop = MediaRecorder.prototype.stop; MediaRecorder.prototype.stop = function () { this.requestData(); stop.call(this); };")
+        pieces = list[str]()
+        page.on("request", lambda request: pieces.append(request.url.rsplit("/", 1)[1]) if "/notes/piece/" in request.url else None)
+        enter(page, screen)
+        page.goto(f"{screen.origin}/notes")
+        film, told = page.locator("[data-film]"), page.locator("[data-told]")
+        film.click()
+        expect(told).to_have_text(re.compile(r"· 1 ·"), timeout=60_000)
+        film.click()
+        expect(told).to_have_text(re.compile(r"· 3 ·"), timeout=30_000)
+        assert pieces == ["1?last=0", "2?last=0", "3?last=1"]
+
+
 def test_a_disk_that_is_full_when_a_photo_is_taken_keeps_it_in_the_window_until_there_is_room(
     open_page: Opener, used_homes: dict[str, Home], small_disk: Path
 ) -> None:

@@ -76,13 +76,15 @@ async function toggle(button, video) {
   const type = (video ? ["video/webm;codecs=vp9,opus", "video/webm;codecs=vp8,opus", "video/webm", "video/mp4"] : ["audio/webm;codecs=opus", "audio/webm", "audio/mp4"]).find((one) => MediaRecorder.isTypeSupported(one));
   const recorder = new MediaRecorder(stream, { mimeType: type, videoBitsPerSecond: 4_000_000 });
   const recording = crypto.randomUUID(), plain = type.split(";")[0];
-  let number = 0;
+  let number = 0, held = null;
   const mine = stream;
-  recorder.addEventListener("dataavailable", ({ data }) => {
-    const last = recorder.state === "inactive";
-    if (data.size || last) put(recording, ++number, data, last, "", plain);
+  recorder.addEventListener("dataavailable", ({ data }) => {  // a piece that was on its way when it was stopped is not the last one
+    const before = recorder.state === "inactive" ? held : data;
+    if (recorder.state === "inactive") held = data;
+    if (before?.size) put(recording, ++number, before, false, "", plain);
   });
   recorder.addEventListener("stop", () => {
+    put(recording, ++number, held ?? new Blob([], { type: plain }), true, "", plain);
     recorders.delete(button); button.classList.remove("on"); awake?.release(); awake = null;
     for (const track of mine.getTracks()) track.stop();
     view.classList.add("hidden");
