@@ -36,7 +36,9 @@ def come_to(page: Page, origin: str, row: Row, home: Home) -> None:
     """To the page, as a person comes to it."""
     page.goto(origin + home.fill(row.path))
     if row.reach is not None:
+        page.evaluate("window.left = true")
         row.reach(page, Hand())
+        page.wait_for_function("!window.left && document.readyState === 'complete'")
 
 
 # ---- looked at -----------------------------------------------------------------------------------------------------

@@ -129,12 +129,6 @@ def to_pin(page: Page, _: Hand) -> None:
     page.locator("#typed button.primary").click()
 
 
-def at_pin(page: Page, hand: Hand) -> None:
-    to_pin(page, hand)
-    page.locator("#pin").wait_for()
-    page.wait_for_load_state()
-
-
 BEGIN = tap("form[action$='/inspections'] button")
 SAVED = ".notice.done"
 NOTE = {"#text": "二楼还有一间教室"}
@@ -144,7 +138,7 @@ ROWS: tuple[Row, ...] = (
     Row("forgotten", "/forgotten", "lock/forgotten.html", tap("form[action$=ask] button"), "form[action$=finish]", locked=True),
     Row("setup", "/setup", "setup/code.html", to_pin, "#pin", typed={"#code": "K7M2-P9XD-4HTR"}, whose="nobody"),
     Row("setup-pin", "/setup", "setup/pin.html", fill("form[data-slow] button.primary", pin=PIN, again=PIN), "main > .notice.wrong",
-        whose="nobody", reach=at_pin),
+        whose="nobody", reach=to_pin),
     Row("filling", "/setup/filling", "setup/filling.html", tap("#filling a.primary"), "h1:has-text('今日')"),
     Row("practice", "/practice", "setup/practice.html", tap("button[name=afresh]"), "h1:has-text('今日') ~ .practice-mark"),
     Row("today", "/", "today/today.html", tap("button[name=act]"), SAVED),
