@@ -90,9 +90,24 @@ def shown(home: Path, platform: Platform | None = None) -> Iterator[Screen]:
         finally:
             screen.session.close()
             server.task_dispatcher.shutdown()
-            server.trigger.pull_trigger(server.close)  # in its own thread: closed under its feet it would complain
+            _close_in_its_thread(server)
             thread.join(5)
             seats.close()
+
+
+def _close_in_its_thread(server: Any) -> None:
+    """Closed under its feet its loop would complain; so the loop closes, once nobody writes to its trigger any more.
+
+    The loop may be awake already and come upon the errand before the write that was to wake it.
+    """
+    woken = threading.Event()
+
+    def close() -> None:
+        woken.wait(5)
+        server.close()
+
+    server.trigger.pull_trigger(close)
+    woken.set()
 
 
 def _named(headers: dict[str, str]) -> dict[str, str]:
