@@ -60,8 +60,11 @@ def label_of(schema: type[RecordSchema], path: str) -> Label:
         return field.label
     if isinstance(field, Answers):
         return same(key)
-    options = getattr(field, "options", None) or {}
-    return options.get(key) or Label(f"{field.label.zh} {key[-8:]}", f"{field.label.en} {key[-8:]}")
+    said = (getattr(field, "options", None) or {}).get(key)
+    if said is not None and not isinstance(field, Entries):
+        return said
+    said = said or same(key[-8:])
+    return Label(f"{field.label.zh} {said.zh}", f"{field.label.en} {said.en}")
 
 
 def local(ms: int) -> str:

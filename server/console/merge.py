@@ -7,7 +7,7 @@ colleague was quicker, it tells what they decided, and what is left.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -59,6 +59,16 @@ QUICK_KEPT: Mapping[str, Label] = {
 RECORD = "console.records.one"
 """The page of a record."""
 OTHER, COMBINED, UNION, KEEP_DELETED, RESTORE = "other", "combined", "union", "deleted", "restored"
+ANSWER_PARTS: Mapping[str, Label] = {
+    "answer": Label("结论", "Answer"),
+    "measured": Label("测量值", "Measured"),
+    "unit": Label("单位", "Unit"),
+    "reason": Label("原因", "Reason"),
+    "remark": Label("说明", "Remark"),
+}
+"""What an answer is typed from; one that is a table or names officers is taken whole from a side."""
+TAKEN_WHOLE = ("rows", "composite", "blob", "ref")
+"""Widgets of values that nobody types: tables, what names people or records, digests."""
 
 
 class Typed(NamedTuple):
@@ -308,6 +318,7 @@ def _shown(row: Row, typed: Typed, *, status: int = 200, seen: list[str] | None 
     field = _field(view.schema, row.path)
     if field is not None:
         field = replace(field, required=False)  # one of several choices: a browser would ask for it with each
+    parts = _parts(field)
     return answered(
         "merge/one.html",
         status,
@@ -315,6 +326,8 @@ def _shown(row: Row, typed: Typed, *, status: int = 200, seen: list[str] | None 
         view=view,
         row=row,
         field=field,
+        parts=parts if _in_parts(parts, [side.value for side in view.sides]) else {},
+        is_typed=field is not None and _is_typed(field),
         typed=typed,
         newcomers=newcomers,
         late=seen is not None,
@@ -367,12 +380,9 @@ def _value(row: Row, choice: str) -> tuple[Any, Mapping[str, Label]]:
         value = form.get("combined", "").replace("\r\n", "\n").strip() or None
     elif choice == UNION:
         value = _json(form.get("union", ""))
-    elif field is not None and field.widget == "answers":
-        parts = {name: form.get(f"answer.{name}", "").strip() for name in ("answer", "measured", "unit", "reason", "remark")}
-        value = {name: text for name, text in parts.items() if text}
-    elif field is not None and field.keyed:
-        value = _json(form.get("json", ""))
-    elif field is not None and schema is not None:
+    elif parts := _parts(field):
+        value = {name: text for name in parts if (text := form.get(f"part.{name}", "").strip())}
+    elif schema is not None and field is not None and _is_typed(field):
         read = screens.read(schema, form_of(schema, seat().role), form)
         if field.name in read.problems:
             return None, read.problems
@@ -380,7 +390,7 @@ def _value(row: Row, choice: str) -> tuple[Any, Mapping[str, Label]]:
             return None, {field.name: Label("请填写", "Fill this in")}
         value = read.values[field.name]
     else:
-        value = _json(form.get("json", ""))
+        return None, {"choice": Label("请选定一方的值", "Take the value of one side")}
     try:
         decisions.check_value(house.desk, row, value)
     except InvalidField as wrong:
@@ -394,6 +404,22 @@ def _json(text: str) -> Any:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         return text
+
+
+def _is_typed(field: FormField) -> bool:
+    return not field.keyed and field.widget not in TAKEN_WHOLE
+
+
+def _parts(field: FormField | None) -> Mapping[str, Label]:
+    """The texts that another value is typed from, by name; none where it is one input, or taken whole."""
+    if field is not None and field.widget == "answers":
+        return ANSWER_PARTS
+    return {part.code: part.label for part in field.parts} if field is not None and field.widget == "entries" else {}
+
+
+def _in_parts(parts: Mapping[str, Label], values: Iterable[Any]) -> bool:
+    """Whether these values hold nothing that typing the parts would lose."""
+    return all(isinstance(one, dict) and all(name in parts and isinstance(text, str) for name, text in one.items()) for one in values)
 
 
 def _field(schema: type[RecordSchema] | None, path: str) -> FormField | None:

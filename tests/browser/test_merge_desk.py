@@ -221,3 +221,20 @@ def test_the_desk_fits_a_small_window(server: TestServer, scene: Scene, open_pag
     shot(page, "merge-narrow")
 
 
+
+
+def test_a_person_responsible_is_put_together_from_both_sides_in_plain_fields(open_page: Opener, server: TestServer, scene: Scene) -> None:
+    one, other = {"name": "王建国", "post": "副局长"}, {"name": "王建国", "phone": "0731-84000000"}
+    row = scene.conflict("responsible/county", one, other, kind="institution", name="启文艺术培训中心")
+    page = at_desk(open_page, server, "staff", "孙丽")
+    page.goto(f"{server.url}/console/merge/{row.id}")
+    expect(page.locator("h1")).to_have_text("四级包保责任人 县级")
+    page.keyboard.press("e")
+    page.get_by_label("电话").fill("0731-84000000")
+    page.get_by_label("职务").fill("副局长")
+    shot(page, "merge-parts")
+    assert faults(page) == [] and overflow(page) == 0
+    page.get_by_text("双方核对一致").click()
+    page.get_by_role("button", name="回到列表").click()
+    page.wait_for_url("**/merge?*")
+    assert scene.row(row.id).status == "resolved"

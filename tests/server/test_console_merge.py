@@ -151,9 +151,40 @@ def test_another_value_is_typed_in_the_field_s_own_way_and_checked(server: TestS
 
 def test_an_answer_of_a_checklist_is_edited_as_one_thing(server: TestServer, scene: Scene, staff: Browser) -> None:
     row = scene.conflict("answers/FIR-05", {"answer": "yes"}, {"answer": "no"}, kind="inspection")
-    said = opened(staff, row) | {"choice": "other", "answer.answer": "no", "answer.remark": "两具过期", "quick": "seen"}
+    said = opened(staff, row) | {"choice": "other", "part.answer": "no", "part.remark": "两具过期", "quick": "seen"}
     assert staff.post(f"merge/{row.id}", said).status_code == 303
     assert live(server, row.record, "answers/FIR-05") == [{"answer": "no", "remark": "两具过期"}]
+
+
+def test_a_person_responsible_is_typed_part_by_part_beginning_with_what_one_side_has(server: TestServer, scene: Scene, staff: Browser) -> None:
+    path, one, other = "responsible/county", {"name": "王建国", "post": "副局长"}, {"name": "王建国", "phone": "0731-84000000"}
+    row = scene.conflict(path, one, other, kind="institution", name="启文艺术培训中心")
+    page = staff.get(f"merge/{row.id}").text
+    assert re.search(r'<span>姓名</span><input name="part.name" value="王建国">', page) and "JSON" not in page
+    said = opened(staff, row) | {"choice": "other", "quick": "combined"}
+    said |= {"part.name": "王建国", "part.post": "副局长", "part.phone": "0731-84000000"}
+    staff.post(f"merge/{row.id}", said)
+    assert live(server, row.record, path) == [one | other]
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "one", "other"),
+    [
+        ("inspection", "answers/PER-01", {"rows": [{"name": "李老师"}]}, {"rows": [{"name": "周老师"}]}),
+        ("hazard", "institution", "be74cf86-33c6-44a7-aa91-2018647b5fe0", "4a9b291f-08ae-498a-a3ed-ad75459c0a2e"),
+    ],
+)
+def test_tables_and_what_names_a_record_are_taken_whole_from_one_side(
+    server: TestServer, scene: Scene, staff: Browser, kind: str, path: str, one: Any, other: Any
+) -> None:
+    record, _ = scene.record(kind)
+    sides = [scene.write(tablet, record, path, value, kind=kind) for tablet, value in ((scene.a, one), (scene.b, other))]
+    row = next(row for row in scene.waiting(record) if row.path == path)
+    page = staff.get(f"merge/{row.id}").text
+    assert "整体采用一方" in page and 'value="other"' not in page and all(side in page for side in sides)
+    refused = staff.post(f"merge/{row.id}", opened(staff, row) | {"choice": "other", "quick": "seen"})
+    assert refused.status_code == 400
+    assert one in live(server, record, path) and other in live(server, record, path)
 
 
 def test_decide_and_next_leads_to_another_conflict_of_the_same_list(scene: Scene, staff: Browser) -> None:
