@@ -72,9 +72,9 @@ def screens(folder: Path, turns: int) -> list[Verdict]:
             for name, path in asked.items():
                 taken = _turns(ui, path, max(turns, 15))
                 verdicts.append(Verdict(Aim(f"{title}: {name}", aim, aim / 2), _told(name, taken)))
-            taken = _writing(ui, card, max(turns, 15)) if title == "tap" else None
-            if taken is not None:
-                verdicts.append(Verdict(Aim("tap: a note written and shown", aim * 3, aim), _told("a note written and shown", taken)))
+            if title == "tap":
+                written = _writing(ui, card, max(turns, 15))
+                verdicts.append(Verdict(Aim("tap: a note written and shown", aim * 3, aim), _told("a note written and shown", written)))
             print()
     return verdicts
 

@@ -15,39 +15,33 @@ import io
 import os
 import secrets
 import statistics
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import requests
-import waitress
 from PIL import Image
 
 from benchmarks.screens import INSTITUTIONS, PHOTOS, fill, id_of
 from benchmarks.table import Aim, Verdict
 from field_client.evidence.capture import capture
-from field_client.platform import serving
-from field_client.platform.background import Task
-from field_client.platform.desktop import desktop
-from field_client.platform.wrapping import Cost
 from field_client.tablet import Tablet
-from field_client.ui.app import create_ui
-from field_client.ui.guard import Guard, start_url
-from field_client.ui.seats import Seats
+from field_client.ui.guard import start_url
 from field_client.work import inspecting
+from tests.support.screens import shown
 
 TAKEN = 40
 PAINT_S, TAP_S = 0.200, 0.100
 CHROMIUM = os.environ.get("PATROLBOOK_CHROMIUM", "/usr/bin/chromium")
-CHEAP = Cost(memory_kib=64, passes=1, lanes=1)
 
 
 def visit(folder: Path, turns: int) -> list[Verdict]:
     """Every page of a visit and the taps on it, on a tablet that is full."""
     turns = max(turns, 20)
-    with _running(folder / "home") as (origin, start, session, seats):
-        tablet = seats.current.tablet()
+    with shown(folder / "home") as ui:
+        origin, session = ui.open().practise().origin, ui.session
+        assert ui.seats is not None
+        tablet = ui.seats.current.tablet()
         started = time.perf_counter()
         fill(tablet)
         record, institution = _begun(tablet), id_of(0, 7)
@@ -73,7 +67,7 @@ def visit(folder: Path, turns: int) -> list[Verdict]:
         }
         served = {name: _pages(session, origin + path, turns) for name, path in pages.items()}
         taps = {"answer": _taps(session, origin, record, turns), "typed field": _typed(session, origin, record, turns)}
-        painted = _painted(start(), origin, {name: path for name, path in pages.items() if name != "thumbnail"}, max(5, turns // 4))
+        painted = _painted(start_url(ui.port, ui.secret), origin, {name: path for name, path in pages.items() if name != "thumbnail"}, max(5, turns // 4))
         tablet.close()
     print(_clocks("page over HTTP", served))
     print(_clocks("tap until saved", taps))
@@ -190,27 +184,3 @@ def _table(title: str, taken: dict[str, list[float]], cpu: dict[str, list[float]
 
 def _clocks(title: str, taken: dict[str, _Clock]) -> str:
     return _table(title, {name: one.wall for name, one in taken.items()}, {name: one.cpu for name, one in taken.items()})
-
-
-@contextlib.contextmanager
-def _running(home: Path) -> Iterator[tuple[str, object, requests.Session, Seats]]:
-    """The screens in practice, so that no round disturbs; the start addresses open a window each."""
-    with serving.listening(home, 0) as (listener, running):
-        seats = Seats(home, None, desktop(), Task, cost=CHEAP)
-        app = create_ui(seats, Guard(running.port, running.secret, home / "ui.browser"))
-        server = waitress.create_server(app, sockets=[listener], threads=serving.THREADS)
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        origin = f"http://127.0.0.1:{running.port}"
-        session = requests.Session()
-        session.trust_env = False
-        session.get(start_url(running.port, running.secret), timeout=60)
-        session.post(f"{origin}/practice", data={"afresh": "1"}, headers=_ours(origin) | {"Accept": "text/html"}, timeout=120)
-        try:
-            yield origin, lambda: start_url(running.port, running.secret), session, seats
-        finally:
-            session.close()
-            server.trigger.pull_trigger(server.close)
-            thread.join(5)
-            server.task_dispatcher.shutdown()
-            seats.close()

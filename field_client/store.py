@@ -172,6 +172,11 @@ class Store:
             pending = map(self.pulled.root, self.outbox.pending_records())
             return sorted({*self.pulled.special(), *pending})
 
+    def disputable(self) -> list[str]:
+        """The records that may hold a conflict, sorted: fewer than the special ones, after a day without a network."""
+        with self.database.reading():
+            return sorted({*self.pulled.special(), *map(self.pulled.root, self.outbox.disputable_records())})
+
     def touch(self, records: Collection[str]) -> None:
         """Tell the listeners; to be called inside `writing`."""
         if records:

@@ -388,7 +388,7 @@ class Tablet:
 
     def conflicts(self) -> list[Conflict]:
         """Everything in scope that waits for a person."""
-        shown = filter(None, map(self._shown, self.store.special()))
+        shown = filter(None, map(self._shown, self.store.disputable()))
         return [conflict for one in shown for conflict in conflicts_of(one, self.merge_of(one.kind))]
 
     def conflicts_in(self, record: str) -> list[Conflict]:

@@ -60,7 +60,7 @@ def label_of(schema: type[RecordSchema], path: str) -> Label:
         return field.label
     if isinstance(field, Answers):
         return same(key)
-    said = (getattr(field, "options", None) or {}).get(key)
+    said: Label | None = (getattr(field, "options", None) or {}).get(key)
     if said is not None and not isinstance(field, Entries):
         return said
     said = said or same(key[-8:])

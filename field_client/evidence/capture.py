@@ -155,8 +155,7 @@ def capture(
 
 def strays(tablet: Tablet) -> list[str]:
     """The SHA-256 of files that were stored and that nothing names: the program was killed while it captured."""
-    named = {blob.sha256 for blob in tablet.store.uploads.all()}
-    return sorted(set(cast(CaptureFiles, tablet.files).list()) - named)
+    return sorted(set(cast(CaptureFiles, tablet.files).list()) - tablet.store.uploads.digests())
 
 
 def _holder(tablet: Tablet, record: str) -> str:

@@ -66,8 +66,9 @@ class Ledger(NamedTuple):
         queued = sum(line.queued for line in self.records)
         dead = sum(line.dead for line in self.records)
         unproven = sum(line.unproven for line in self.records)
-        away = [blob for blob in self.blobs if not blob.held]
-        unsure = [blob for blob in self.blobs if blob.held and not blob.proven]
+        blobs = self.blobs
+        away = [blob for blob in blobs if not blob.held]
+        unsure = [blob for blob in blobs if blob.held and not blob.proven]
         told = (
             (queued, Label(f"{queued} 条变更还没有上传", f"{queued} changes are not uploaded yet")),
             (dead, Label(f"{dead} 条变更服务器无法读取", f"{dead} changes could not be read by the server")),

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from field_client.platform.database import Database
+from schemas.paths import DELETED
 from sync.core.batches import MAX_COUNT
 from sync.core.change import START, Change, Link, chain_hash, signature_input
 from sync.core.errors import NotFound, Problem
@@ -224,6 +225,18 @@ class Outbox:
         """The records that have such changes, of one kind or of any."""
         sql = f"SELECT DISTINCT record FROM changes WHERE status IN {_PENDING} AND (?1 IS NULL OR kind = ?1)"
         return [record for (record,) in self.database.rows(sql, (kind,))]
+
+    def disputable_records(self) -> list[str]:
+        """The records whose own changes may leave something to decide: those over a pulled state, and those with a deletion.
+
+        One that was begun here and never pulled has a single author, whose every write replaces what it showed.
+        """
+        sql = (
+            f"SELECT record FROM changes AS c WHERE status IN {_PENDING} GROUP BY record"
+            " HAVING EXISTS (SELECT 1 FROM states WHERE id = c.record) OR EXISTS (SELECT 1 FROM aliases WHERE member = c.record)"
+            " OR max(instr(content, ?))"
+        )
+        return [record for (record,) in self.database.rows(sql, (DELETED.encode(),))]
 
     def mentioning(self, kind: str, text: str) -> list[str]:
         """The records of a kind with such changes that hold a text as it was written."""

@@ -153,6 +153,10 @@ class Uploads:
         """What the file was called; empty where it is not known."""
         return str(self.database.value("SELECT name FROM blobs WHERE sha256 = ?", (sha256,)) or "")
 
+    def digests(self) -> set[str]:
+        """The SHA-256 of every blob."""
+        return {sha256 for (sha256,) in self.database.rows("SELECT sha256 FROM blobs")}
+
     def unproven(self, limit: int) -> list[Unproven]:
         sql = "SELECT sha256, act, leaf FROM blobs WHERE held = 1 AND proven = 0 LIMIT ?"
         return [Unproven(sha256, True, act_leaf(act), leaf) for sha256, act, leaf in self.database.rows(sql, (limit,))]

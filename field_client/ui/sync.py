@@ -13,11 +13,11 @@ from field_client.ui import here, preferences
 from field_client.ui.here import Nav, Screen
 from field_client.ui.seats import Seat
 from field_client.work import telling
-from field_client.work.showing import title_of
+from field_client.work.showing import called, title_of
 from schemas.labels import Label
 from schemas.words import label_of, same, value_of
-from sync.core.errors import Locked
-from sync.core.fold import Conflict
+from sync.core.errors import Locked, NotFound
+from sync.core.fold import Conflict, values_of
 
 screen = Screen("sync", __name__, nav=Nav(Label("同步", "Sync"), "sync", 60, "sync.ledger"), audience="both")
 
@@ -32,17 +32,18 @@ def ledger() -> str:
     tablet, seat = here.tablet(), here.seat()
     found = tablet.ledger()
     reasons = telling.reasons_to_keep(tablet, found)
-    moving = [blob for blob in found.blobs if not blob.proven]
+    blobs = found.blobs
+    moving = [blob for blob in blobs if not blob.proven]
     open_lines = [line for line in found.records if not line.safe or line.waiting]
     safe = [line for line in found.records if line.safe and not line.waiting]
     facts: dict[str, Any] = {
-        "told": told(seat, tablet.queued() + sum(not blob.held for blob in found.blobs)),
+        "told": told(seat, tablet.queued() + sum(not blob.held for blob in blobs)),
         "reasons": reasons,
         "moving": [(blob, telling.how_far(blob)) for blob in moving[:SHOWN]],
         "more_files": max(0, len(moving) - SHOWN),
         "lines": [_line(tablet, line) for line in open_lines[:SHOWN]],
         "more_lines": max(0, len(open_lines) - SHOWN),
-        "held_files": sum(blob.proven for blob in found.blobs),
+        "held_files": sum(blob.proven for blob in blobs),
         "held_records": len(safe),
         "dead": sum(line.dead for line in found.records),
     }
@@ -73,9 +74,14 @@ def _line(tablet: Tablet, line: RecordLine) -> dict[str, Any]:
 
 def _title(tablet: Tablet, record: str) -> str:
     """What a record is called; nothing where that is an id, which says nothing to a person."""
-    title = title_of(tablet, record)
-    if title and title == tablet.values(record).get("mime"):  # a file without a caption goes by its name
-        title = tablet.store.uploads.name_of(str(tablet.values(record).get("sha256"))) or ""
+    try:
+        state = tablet.view(record)
+    except NotFound:
+        return ""
+    values = values_of(state, tablet.merge_of(state.kind))
+    title = called(tablet.registry.get(state.kind), values)
+    if title and title == values.get("mime"):  # a file without a caption goes by its name
+        title = tablet.store.uploads.name_of(str(values.get("sha256")))
     return "" if _ID.fullmatch(title) else title
 
 

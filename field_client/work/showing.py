@@ -84,8 +84,11 @@ def title_of(tablet: Tablet, record: str) -> str:
         state = tablet.view(record)
     except NotFound:
         return ""
-    schema = tablet.registry.get(state.kind)
-    values = values_of(state, tablet.merge_of(state.kind))
+    return called(tablet.registry.get(state.kind), values_of(state, tablet.merge_of(state.kind)))
+
+
+def called(schema: type[RecordSchema] | None, values: Mapping[str, Any]) -> str:
+    """The same of values that were read already."""
     return str(values.get(schema.title if schema else "") or values.get("mime") or "")
 
 

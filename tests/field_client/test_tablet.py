@@ -169,6 +169,25 @@ def test_a_deleted_record_is_gone_until_somebody_s_unseen_edit_brings_it_back(ta
         tablet.delete("no-such-record", "x")
 
 
+def test_a_conflict_is_found_wherever_it_is_whether_its_record_was_pulled_or_begun_here(tablet: Tablet, other: Tablet) -> None:
+    pulled, contested = written(tablet), written(tablet)
+    for one in (tablet, other):
+        one.sync()
+    for one, name in ((tablet, "甲"), (other, "乙")):
+        one.write("institution", contested, {"name": name})
+    for one in (tablet, other, tablet):
+        one.sync()
+    tablet.write("institution", pulled, {"phone": "0731"})
+    begun, brought_back = written(tablet), written(tablet)
+    tablet.write("institution", begun, {"name": "远航"})
+    tablet.delete(brought_back, "重复录入")
+    tablet.write("institution", brought_back, {"phone": "0731"})
+    told = {(one.record, one.kind) for one in tablet.conflicts()}
+    assert told == {(record, one.kind) for record in tablet.store.special() for one in tablet.conflicts_in(record)}
+    assert told == {(contested, "values"), (brought_back, "delete_edit")}
+    assert {begun, pulled} <= {*tablet.store.special()} and begun not in tablet.store.disputable()
+
+
 def test_several_acts_stand_or_fall_together(tablet: Tablet) -> None:
     with pytest.raises(InvalidField), tablet.store.writing():
         record = written(tablet)
